@@ -1,0 +1,1 @@
+"""Connections, channels, messages, publishing and consuming, as users meet them."""

@@ -1,0 +1,547 @@
+"""Channels as users meet them: publish, consume, get, settle, transactions."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterable, Callable, Iterable
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from pamqp.base import Frame
+from pamqp.commands import Basic
+
+from hopmq.client.consumer import Consumer, Handler
+from hopmq.client.draft import message_properties
+from hopmq.client.message import FetchedMessage, Message
+from hopmq.client.opening import Opening
+from hopmq.client.outcome import PublishHandle, Receipt
+from hopmq.client.publishing import PERSISTENT_ONLY, Publishing, Window
+from hopmq.client.session import Session
+from hopmq.client.topology import TopologyChannel, TopologyOperations
+from hopmq.client.transaction import Transaction
+from hopmq.core.channel import ChannelCore
+from hopmq.core.replies import NOBODY
+from hopmq.core.states import ChannelState
+from hopmq.entities import Exchange, Queue
+from hopmq.errors import (
+    ClosedError,
+    EncodeError,
+    PublishManyError,
+    PublishNotSentError,
+    UsageError,
+)
+from hopmq.typedefs import Body, FieldTable
+from hopmq.wire import Properties, Returned, new_method
+
+logger = logging.getLogger("hopmq.client")
+
+R = TypeVar("R")
+
+_FLUSH_AT: Final = 256 * 1024
+"""Bytes queued in one turn of the loop after which a publisher hands them to the socket."""
+_MAX_PREFETCH: Final = 65_535
+
+OnReturn = Callable[[Returned], None]
+
+
+class Channel(TopologyOperations):
+    """A channel: the unit of ordering, prefetch, confirms and transactions.
+
+    Made by `connection.channel()`. A channel may be shared by any number of tasks. Declaring and
+    binding run beside it, so that a refusal never closes it.
+
+    Attributes:
+        on_return: Called with each mandatory message that came back; publishes on a channel
+            with confirms also raise `PublishReturnedError`.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        core: ChannelCore,
+        topology: TopologyChannel,
+        *,
+        window: Window,
+        publish_timeout: float,
+    ) -> None:
+        """Wrap an open channel of `session`."""
+        self.on_return: OnReturn | None = None
+        self._session = session
+        self._core = core
+        self._topology = topology
+        self._publish_timeout = publish_timeout
+        self._publishing = Publishing(core, window, session.held_back, session.loop)
+        self._consumers: dict[str, Consumer] = {}
+        session.listen(core, self)
+
+    def __repr__(self) -> str:
+        """Show number, state and connection."""
+        return f"<Channel {self.number} {self._core.state.value} of {self._session.label}>"
+
+    @property
+    def number(self) -> int:
+        """The channel's id on the wire."""
+        return self._core.channel_id
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used."""
+        return self._core.state is ChannelState.OPEN
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many publishes await their confirm."""
+        confirms = self._core.confirms
+        return 0 if confirms is None else len(confirms)
+
+    # --- publishing --------------------------------------------------------------------------
+
+    async def publish(
+        self,
+        body: Body,
+        *,
+        exchange: Exchange | str = "",
+        routing_key: str = "",
+        headers: FieldTable | None = None,
+        mandatory: bool = False,
+        persistent: bool = True,
+        content_type: str | None = None,
+        expiration: float | timedelta | None = None,
+        priority: int | None = None,
+        correlation_id: str | None = None,
+        reply_to: str | None = None,
+        message_id: str | None = None,
+        properties: Properties | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # decides the outcome, not only the wait
+    ) -> Receipt:
+        """Publish a message and wait until the broker has it.
+
+        Waits first while the window of unconfirmed messages is full, the socket does not keep
+        up, or the broker has blocked the connection. Cancelling withdraws a message that was
+        not written yet; one that was written may arrive.
+
+        Args:
+            body: The payload.
+            exchange: Where to; `""` is the default exchange, which routes by queue name.
+            routing_key: What bindings are matched by.
+            headers: A table of your own.
+            mandatory: Raise when no queue takes the message.
+            persistent: Whether it survives a broker restart in a durable queue.
+            content_type: MIME type of the body.
+            expiration: Seconds it may wait in a queue.
+            priority: 0 to 255.
+            correlation_id: What request it answers.
+            reply_to: Queue that replies go to.
+            message_id: Your name for it.
+            properties: All properties at once, instead of the keywords above.
+            timeout: Seconds until the outcome is decided; the channel's `publish_timeout` by
+                default.
+
+        Returns:
+            The receipt of the broker's confirm.
+
+        Raises:
+            PublishReturnedError: Mandatory, and no queue took it.
+            PublishNackedError: The broker refused it.
+            PublishNotSentError: It was not sent; publishing again is safe.
+            PublishUnknownError: It was sent and may have arrived.
+            EncodeError: A value has no AMQP form.
+        """
+        if properties is None:
+            encodable: Properties | bytes = message_properties(
+                headers=headers,
+                persistent=persistent,
+                content_type=content_type,
+                expiration=expiration,
+                priority=priority,
+                correlation_id=correlation_id,
+                reply_to=reply_to,
+                message_id=message_id,
+            )
+        else:
+            encodable = properties
+        publishing = self._publishing
+        handle = publishing.start(
+            exchange if type(exchange) is str else _name(exchange),
+            routing_key,
+            mandatory,
+            encodable,
+            body,
+            self._publish_timeout if timeout is None else timeout,
+        )
+        session = self._session
+        if session.budget.paused:
+            session.budget.awaiting()
+        if session.core.out_size > _FLUSH_AT:
+            session.link.flush()
+            await asyncio.sleep(0)
+        try:
+            return await handle
+        except asyncio.CancelledError:
+            publishing.withdraw(handle)
+            raise
+
+    def publish_nowait(
+        self,
+        body: Body,
+        *,
+        exchange: Exchange | str = "",
+        routing_key: str = "",
+        mandatory: bool = False,
+        properties: Properties | None = None,
+        timeout: float | None = None,
+    ) -> PublishHandle:
+        """Write a message now and return a handle to await; for pipelines.
+
+        Args:
+            body: See `publish`.
+            exchange: See `publish`.
+            routing_key: See `publish`.
+            mandatory: See `publish`.
+            properties: All properties; by default the message is persistent and has no others.
+            timeout: See `publish`.
+
+        Raises:
+            PublishNotSentError: There is no room now (await an earlier handle), the broker has
+                blocked the connection, or the channel is closed.
+            EncodeError: A value has no AMQP form.
+        """
+        size = len(body) if type(body) is bytes else 0
+        if self._publishing.is_full(size):
+            reason = self._publishing.why_held(size)
+            raise PublishNotSentError(f"not sent: {reason}; await an earlier handle, or publish()")
+        handle = self._publishing.start(
+            _name(exchange),
+            routing_key,
+            mandatory,
+            PERSISTENT_ONLY if properties is None else properties,
+            body,
+            self._publish_timeout if timeout is None else timeout,
+        )
+        if self._session.core.out_size > _FLUSH_AT:
+            self._session.link.flush()
+        return handle
+
+    async def publish_many(
+        self,
+        bodies: Iterable[Body] | AsyncIterable[Body],
+        *,
+        exchange: Exchange | str = "",
+        routing_key: str = "",
+        mandatory: bool = False,
+        properties: Properties | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # decides the outcome, not only the wait
+    ) -> list[Receipt]:
+        """Publish messages as fast as the window allows and wait for every confirm.
+
+        Args:
+            bodies: The payloads; read as there is room.
+            exchange: See `publish`.
+            routing_key: See `publish`.
+            mandatory: See `publish`.
+            properties: Those of every message; by default persistent and no others.
+            timeout: Seconds for each message, from when its turn comes.
+
+        Returns:
+            One receipt per message, in order.
+
+        Raises:
+            PublishManyError: Some did not end confirmed; it has all outcomes, in order.
+        """
+        publishing = self._publishing
+        key = (_name(exchange), routing_key, mandatory)
+        encodable = PERSISTENT_ONLY if properties is None else properties
+        seconds = self._publish_timeout if timeout is None else timeout
+        handles: list[PublishHandle] = []
+        oldest = 0
+        async for body in _each(bodies):
+            size = len(body) if type(body) is bytes else 0
+            while oldest < len(handles) and publishing.is_full(size):
+                await handles[oldest].wait()
+                oldest += 1
+            handles.append(_start(publishing, *key, encodable, body, seconds))
+            if self._session.core.out_size > _FLUSH_AT:
+                self._session.link.flush()
+            if publishing.is_full(0):
+                await self._let_others_run(handles[-1])
+        for handle in handles[oldest:]:
+            await handle.wait()
+        outcomes = [handle.outcome for handle in handles]
+        receipts = [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
+        if len(receipts) < len(outcomes):
+            raise PublishManyError(outcomes)
+        return receipts
+
+    async def wait_for_confirms(self) -> None:
+        """Wait until every publish so far has its outcome; each has a deadline."""
+        for publish in self._core.confirms or ():
+            if isinstance(publish, PublishHandle):
+                await publish.wait()
+
+    # --- consuming ---------------------------------------------------------------------------
+
+    def consume(
+        self,
+        queue: Queue | str,
+        handler: Handler | None = None,
+        *,
+        concurrency: int = 1,
+        no_ack: bool = False,
+        exclusive: bool = False,
+        priority: int | None = None,
+        consumer_tag: str | None = None,
+        arguments: FieldTable | None = None,
+    ) -> Opening[Consumer]:
+        """Subscribe to a queue (AMQP 0-9-1, basic.consume).
+
+        Without a handler, iterate over the consumer. With one, it is called with each message;
+        one that raises is logged and its message goes back to the queue.
+
+        Args:
+            queue: What to read.
+            handler: A coroutine function, run in `concurrency` long-lived tasks; or a plain
+                function, called in the reader itself, which must not block.
+            concurrency: How many messages a coroutine handler works on at once; at 1 their
+                order is kept.
+            no_ack: Take messages without settling them: what is lost on the way, or in this
+                process, is lost.
+            exclusive: Refuse, and be refused, other consumers.
+            priority: Consumers of higher priority are served first (RabbitMQ).
+            consumer_tag: Its name; unique on this channel.
+            arguments: Any others, such as `x-stream-offset`.
+
+        Raises:
+            NotFoundError: The queue does not exist. The broker closes this channel for it.
+            AccessRefusedError: The user may not read it, or another consumer is exclusive.
+        """
+        if concurrency < 1:
+            raise UsageError("concurrency is at least 1")
+        table = dict(arguments or {})
+        if priority is not None:
+            table["x-priority"] = priority
+        tag = consumer_tag or f"hopmq-{secrets.token_hex(8)}"
+        method = new_method(
+            Basic.Consume,
+            queue=_name(queue),
+            consumer_tag=tag,
+            no_ack=no_ack,
+            exclusive=exclusive,
+            arguments=table,
+        )
+        return Opening(lambda: self._consume(method, handler, concurrency))
+
+    async def get(self, queue: Queue | str, *, no_ack: bool = False) -> Message | None:
+        """Fetch one message; None when the queue is empty. Consuming is far cheaper.
+
+        Raises:
+            NotFoundError: The queue does not exist. The broker closes this channel for it.
+        """
+        fetched = self._session.core.codec.Fetched
+        method = new_method(Basic.Get, queue=_name(queue), no_ack=no_ack)
+
+        def give_back(reply: Any) -> None:
+            if isinstance(reply, fetched) and not no_ack:
+                self._core.deliveries.unsettled.add(reply.delivery_tag)
+                self._core.reject(reply.delivery_tag, requeue=True)
+
+        reply = await self._ask(method, fetched, Basic.GetEmpty, on_abandoned=give_back)
+        if not isinstance(reply, FetchedMessage):
+            return None
+        reply.context = self._core
+        if not no_ack:
+            self._core.deliveries.unsettled.add(reply.delivery_tag)
+        return reply
+
+    async def set_prefetch(self, count: int) -> None:
+        """Bound the unsettled messages of each consumer started from now on; 0 is no bound.
+
+        RabbitMQ reads basic.qos this way: the count holds per consumer.
+        """
+        if not 0 <= count <= _MAX_PREFETCH:
+            raise UsageError(f"prefetch is 0 to {_MAX_PREFETCH}, not {count}")
+        await self._ask(new_method(Basic.Qos, prefetch_count=count), Basic.QosOk)
+
+    async def recover(self) -> None:
+        """Have every unsettled message of this channel delivered again, perhaps elsewhere."""
+        self._core.check_open()
+        self._core.flush_acks()
+        self._core.deliveries.unsettled.clear()
+        await self._ask(new_method(Basic.Recover, requeue=True), Basic.RecoverOk)
+
+    def transaction(self) -> Transaction:
+        """Return a block whose publishes and acks take effect together.
+
+        Raises:
+            UsageError: The channel has confirms; open one with `confirms=False`.
+        """
+        if self._core.confirms is not None:
+            raise UsageError(
+                "a channel has confirms or transactions, not both: "
+                "open one with connection.channel(confirms=False)"
+            )
+        return Transaction(self._ask)
+
+    # --- ending ------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Close the channel; unsettled messages go back to their queues. Idempotent."""
+        if self._core.state is not ChannelState.OPEN:
+            return
+        waiter: asyncio.Future[Any] = self._session.loop.create_future()
+        self._core.close(waiter)
+        self._session.forget(self._core)
+        assert self._core.error is not None
+        self.channel_ended(self._core.error)
+        try:
+            await self._session.wait(waiter, "Channel.Close")
+        except ClosedError:
+            return  # the connection went first, and the channel with it
+
+    async def drain(self) -> None:
+        """Stop consuming, let handlers finish, wait for confirms, and close."""
+        for consumer in list(self._consumers.values()):
+            await consumer.cancel()
+        await self.wait_for_confirms()
+        await self.close()
+
+    async def __aenter__(self) -> Self:
+        """Use it."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for confirms, unless an error is on its way, and close."""
+        if error is None:
+            await self.wait_for_confirms()
+        await self.close()
+
+    # --- for the session ---------------------------------------------------------------------
+
+    def channel_ended(self, error: ClosedError) -> None:
+        """Pass the end on to publishers and consumers."""
+        self._publishing.end(error)
+        consumers, self._consumers = self._consumers, {}
+        for consumer in consumers.values():
+            consumer.channel_ended(error)
+
+    def consumer_cancelled(self, consumer_tag: str) -> None:
+        """Pass the broker's cancel on."""
+        consumer = self._consumers.pop(consumer_tag, None)
+        if consumer is not None:
+            consumer.cancelled_by_broker()
+
+    def message_returned(self, message: Returned) -> None:
+        """Pass a return on; with confirms its publish knows already."""
+        if self.on_return is not None:
+            self.on_return(message)
+        elif self._core.confirms is None:
+            logger.warning(
+                "%r: a mandatory message came back: %d %s; set on_return, or use confirms",
+                self,
+                message.reply_code,
+                message.reply_text,
+            )
+
+    def resume_publishing(self) -> None:
+        """Write what was held back."""
+        self._publishing.resume()
+
+    async def start(self, confirms: bool, prefetch: int) -> None:
+        """Set the new channel up, in one round trip; close it if that fails."""
+        requests = [self.set_prefetch(prefetch)] if prefetch else []
+        if confirms:
+            requests.append(self._select_confirms())
+        try:
+            await asyncio.gather(*requests)
+        except BaseException:
+            self._session.forget(self._core)
+            if self._core.state is ChannelState.OPEN:
+                self._core.close(NOBODY)
+            raise
+
+    # --- inside ------------------------------------------------------------------------------
+
+    async def _select_confirms(self) -> None:
+        waiter: asyncio.Future[Any] = self._session.loop.create_future()
+        self._core.select_confirms(waiter)
+        await self._session.wait(waiter, "Confirm.Select")
+
+    async def _ask(
+        self,
+        method: Frame,
+        *replies: type,
+        on_abandoned: Callable[[Any], None] | None = None,
+    ) -> Any:  # the reply is one of `replies`
+        waiter: asyncio.Future[Any] = self._session.loop.create_future()
+        self._core.request(waiter, method, *replies, on_abandoned=on_abandoned)
+        return await self._session.wait(waiter, method.name, on_abandoned)
+
+    async def _ask_topology(self, method: Frame, reply: type[R]) -> R:
+        self._core.check_open()
+        return await self._topology.ask(method, reply)
+
+    async def _consume(
+        self, method: Basic.Consume, handler: Handler | None, concurrency: int
+    ) -> Consumer:
+        tag = method.consumer_tag
+        core = self._core
+        if tag in core.consumers:
+            # RabbitMQ closes the whole connection for this (530).
+            raise UsageError(f"consumer tag {tag!r} is in use on this channel")
+        session = self._session
+        consumer = Consumer(core, method.queue, tag, method.no_ack, session.budget, session.wait)
+        core.check_open()
+        core.consumers[tag] = consumer.deliver_to(handler, concurrency)
+        self._consumers[tag] = consumer
+        started = False
+        try:
+            await self._ask(
+                method, Basic.ConsumeOk, on_abandoned=lambda _: consumer.stop_unwanted()
+            )
+            started = True
+        finally:
+            if not started:
+                self._consumers.pop(tag, None)
+                consumer.abandon()
+        return consumer
+
+    async def _let_others_run(self, handle: PublishHandle) -> None:
+        """Wait while publishing is held back for another reason than the window."""
+        if self._session.held_back() is not None:
+            await handle.wait()
+
+
+def _start(
+    publishing: Publishing,
+    exchange: str,
+    routing_key: str,
+    mandatory: bool,
+    properties: Properties | bytes,
+    body: Body,
+    timeout: float,
+) -> PublishHandle:
+    """Start one of many publishes; an error is the outcome of that one alone."""
+    try:
+        return publishing.start(exchange, routing_key, mandatory, properties, body, timeout)
+    except (EncodeError, PublishNotSentError) as error:
+        handle = PublishHandle(0, 0.0)
+        handle.refused(error)
+        return handle
+
+
+async def _each(bodies: Iterable[Body] | AsyncIterable[Body]) -> AsyncIterable[Body]:
+    if isinstance(bodies, AsyncIterable):
+        async for body in bodies:
+            yield body
+    else:
+        for body in bodies:
+            yield body
+
+
+def _name(entity: Queue | Exchange | str) -> str:
+    return entity if isinstance(entity, str) else entity.name

@@ -1,0 +1,292 @@
+"""Open connections: from URLs and options to a session that is ready."""
+
+import asyncio
+import logging
+import os
+import platform
+import ssl
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from hopmq._version import __version__
+from hopmq.client.connection import Connection
+from hopmq.client.message import message_types
+from hopmq.client.opening import Opening
+from hopmq.client.session import Session
+from hopmq.core.connection import ConnectionCore
+from hopmq.core.sasl import Credentials, check_mechanisms
+from hopmq.core.settings import CLIENT_CAPABILITIES, ClientSettings, Tuning
+from hopmq.errors import ConnectError, ConnectTimeoutError, HopMQError, UsageError
+from hopmq.transport.dial import Target, dial
+from hopmq.transport.tls import client_context
+from hopmq.typedefs import FieldTable
+from hopmq.url import DEFAULT_URL, Endpoint, parse_url
+from hopmq import wire
+from hopmq.wire.limits import (
+    DEFAULT_FRAME_MAX,
+    DEFAULT_MAX_MESSAGE_SIZE,
+    FRAME_MIN_SIZE,
+    MAX_CHANNEL,
+)
+
+T = TypeVar("T")
+
+logger = logging.getLogger("hopmq.connection")
+
+_DEFAULT_MECHANISMS = ("PLAIN", "AMQPLAIN")
+_MAX_SHORT = 65_535
+_MAX_LONG = 2**32 - 1
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ConnectOptions:
+    """What `connect` takes beside URLs; None leaves it to the URL, then to the default."""
+
+    name: str | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    vhost: str | None = None
+    heartbeat: int | None = None
+    frame_max: int | None = None
+    channel_max: int | None = None
+    connect_timeout: float | None = None
+    request_timeout: float = 30.0
+    publish_timeout: float = 30.0
+    ssl_context: ssl.SSLContext | None = None
+    auth_mechanisms: Sequence[str] | None = None
+    client_properties: FieldTable = field(default_factory=dict)
+    max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
+    max_unread_size: int = 64 * 1024 * 1024
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Plan:
+    """One attempt: where to, as whom, and for how long."""
+
+    address: str
+    name: str
+    target: Target
+    settings: ClientSettings
+    connect_timeout: float
+
+
+def connect(
+    urls: str | Sequence[str] = DEFAULT_URL,
+    *,
+    name: str | None = None,
+    username: str | None = None,
+    password: str | None = None,
+    vhost: str | None = None,
+    heartbeat: int | None = None,
+    frame_max: int | None = None,
+    channel_max: int | None = None,
+    connect_timeout: float | None = None,
+    request_timeout: float = 30.0,
+    publish_timeout: float = 30.0,
+    ssl_context: ssl.SSLContext | None = None,
+    auth_mechanisms: Sequence[str] | None = None,
+    client_properties: FieldTable | None = None,
+    max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
+    max_unread_size: int = 64 * 1024 * 1024,
+) -> Opening[Connection]:
+    """Connect to a broker: `await` it, or use it as `async with`.
+
+    Args:
+        urls: One URL, or several that are tried in order. `amqp://user:password@host:port/vhost`,
+            `amqps://...`, or `amqp+unix:///path?vhost=...`, with RabbitMQ's URI query parameters
+            (cacertfile, certfile, keyfile, verify, server_name_indication, auth_mechanism,
+            heartbeat, connection_timeout in milliseconds, channel_max, frame_max) and `name`.
+            Both no path and `/` mean virtual host `/`; others are percent-encoded.
+        name: What the broker shows for this connection; host, program and process by default.
+        username: Overrides the URL's; guest by default.
+        password: Overrides the URL's; guest by default.
+        vhost: Overrides the URL's.
+        heartbeat: Seconds; the lower of both sides holds, 0 turns heartbeats off. Default 60.
+        frame_max: Bytes of the largest frame; the lower of both sides holds.
+        channel_max: Number of channels; the lower of both sides holds. Default 2047.
+        connect_timeout: Seconds for each URL, from the DNS query to open-ok. Default 10.
+        request_timeout: Seconds the broker has to answer a request.
+        publish_timeout: Seconds a publish may take, unless it says otherwise.
+        ssl_context: Used for amqps URLs instead of what their parameters describe.
+        auth_mechanisms: SASL mechanisms in order of preference: PLAIN, AMQPLAIN, EXTERNAL.
+        client_properties: Shown by the broker beside our own.
+        max_message_size: Bytes of the largest message body accepted from the broker.
+        max_unread_size: Bytes of messages that may wait unread before the socket is left unread.
+
+    Raises:
+        UsageError: A URL or an option is not valid.
+        AuthenticationError: The credentials were refused.
+        VhostNotFoundError: The virtual host does not exist, or is not for this user.
+        ConnectTimeoutError: No connection within `connect_timeout`.
+        HandshakeError: The peer does not speak AMQP 0-9-1.
+        ConnectError: Any other reason. With several URLs, the last one's error is raised and
+            the message names all.
+    """
+    options = ConnectOptions(
+        name=name,
+        username=username,
+        password=password,
+        vhost=vhost,
+        heartbeat=heartbeat,
+        frame_max=frame_max,
+        channel_max=channel_max,
+        connect_timeout=connect_timeout,
+        request_timeout=request_timeout,
+        publish_timeout=publish_timeout,
+        ssl_context=ssl_context,
+        auth_mechanisms=auth_mechanisms,
+        client_properties=client_properties or {},
+        max_message_size=max_message_size,
+        max_unread_size=max_unread_size,
+    )
+    _check(options)
+    several = [urls] if isinstance(urls, str) else list(urls)
+    if not several:
+        raise UsageError("at least one URL is needed")
+    plans = [plan(parse_url(url), options) for url in several]
+    return Opening(lambda: _connect_to_any(plans, options))
+
+
+def plan(endpoint: Endpoint, options: ConnectOptions) -> Plan:
+    """Combine a URL with the options; options win."""
+    numbers = endpoint.numbers
+    name = options.name or endpoint.texts.get("name") or _default_name()
+    mechanisms = options.auth_mechanisms or endpoint.mechanisms or _DEFAULT_MECHANISMS
+    tuning = Tuning(
+        heartbeat=_first(options.heartbeat, numbers.get("heartbeat"), 60),
+        frame_max=_first(options.frame_max, numbers.get("frame_max"), DEFAULT_FRAME_MAX),
+        channel_max=_first(options.channel_max, numbers.get("channel_max"), 2047),
+    )
+    _check_tuning(tuning)
+    settings = ClientSettings(
+        credentials=Credentials(
+            _first(options.username, endpoint.username, "guest"),
+            _first(options.password, endpoint.password, "guest"),
+        ),
+        virtual_host=_first(options.vhost, endpoint.vhost, "/"),
+        mechanisms=check_mechanisms(tuple(mechanisms)),
+        properties=_client_properties(name, options.client_properties),
+        tuning=tuning,
+        max_message_size=options.max_message_size,
+    )
+    milliseconds = numbers.get("connection_timeout")
+    seconds = 10.0 if milliseconds is None else milliseconds / 1000
+    return Plan(
+        address=endpoint.address,
+        name=name,
+        target=_target(endpoint, options),
+        settings=settings,
+        connect_timeout=_first(options.connect_timeout, None, seconds),
+    )
+
+
+async def _connect_to_any(plans: list[Plan], options: ConnectOptions) -> Connection:
+    failures: list[HopMQError] = []
+    for attempt in plans:
+        try:
+            return await _connect(attempt, options)
+        except ConnectError as error:
+            logger.info("%s: cannot connect: %s", attempt.address, error)
+            failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
+    tried = "; ".join(f"{attempt.address}: {error}" for attempt, error in zip(plans, failures, strict=True))
+    raise type(failures[-1])(f"none of {len(plans)} brokers could be reached: {tried}") from failures[-1]
+
+
+async def _connect(attempt: Plan, options: ConnectOptions) -> Connection:
+    loop = asyncio.get_running_loop()
+    delivered, fetched = message_types(wire.active)
+    core = ConnectionCore(
+        attempt.settings,
+        loop.time(),
+        codec=wire.active,
+        delivery_type=delivered,
+        fetched_type=fetched,
+    )
+    session = Session(
+        core,
+        loop,
+        f"{attempt.name} ({attempt.target})",
+        options.request_timeout,
+        options.max_unread_size,
+    )
+    try:
+        async with asyncio.timeout(attempt.connect_timeout):
+            await dial(attempt.target, session.link)
+            await session.opened
+    except TimeoutError:
+        session.link.abort()
+        raise ConnectTimeoutError(
+            f"{attempt.address}: not open within {attempt.connect_timeout:g} seconds; the peer is "
+            "unreachable, overloaded, or does not speak AMQP"
+        ) from None
+    except BaseException:
+        session.link.abort()
+        raise
+    connection = Connection(session, attempt.name, options.publish_timeout)
+    logger.info("%s: connected to %s %s", session.label, connection.product, connection.version)
+    return connection
+
+
+def _target(endpoint: Endpoint, options: ConnectOptions) -> Target:
+    context = client_context(endpoint)
+    if endpoint.tls and options.ssl_context is not None:
+        context = options.ssl_context
+    return Target(
+        host=endpoint.host,
+        port=endpoint.port,
+        path=endpoint.path,
+        tls=context,
+        server_hostname=endpoint.texts.get("server_name_indication"),
+    )
+
+
+def _client_properties(name: str, given: FieldTable) -> FieldTable:
+    table = {
+        "product": "HopMQ",
+        "version": __version__,
+        "platform": f"{platform.python_implementation()} {platform.python_version()}",
+        "connection_name": name,
+        **given,
+        "capabilities": dict(CLIENT_CAPABILITIES),
+    }
+    wire.active.encode_table(table)  # refuse here what cannot be sent later
+    return table
+
+
+def _default_name() -> str:
+    program = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"
+    return f"{platform.node()}:{program}:{os.getpid()}"
+
+
+def _check(options: ConnectOptions) -> None:
+    times = {
+        "connect_timeout": options.connect_timeout,
+        "request_timeout": options.request_timeout,
+        "publish_timeout": options.publish_timeout,
+    }
+    for name, seconds in times.items():
+        if seconds is not None and not seconds > 0:
+            raise UsageError(f"{name} is a positive number of seconds, not {seconds!r}")
+    if options.max_message_size < 1 or options.max_unread_size < 1:
+        raise UsageError("max_message_size and max_unread_size are positive numbers of bytes")
+
+
+def _check_tuning(tuning: Tuning) -> None:
+    if not 0 <= tuning.heartbeat <= _MAX_SHORT:
+        raise UsageError(f"heartbeat is 0 to {_MAX_SHORT} seconds, not {tuning.heartbeat}")
+    if not FRAME_MIN_SIZE <= tuning.frame_max <= _MAX_LONG:
+        raise UsageError(f"frame_max is at least {FRAME_MIN_SIZE} bytes, not {tuning.frame_max}")
+    if not 1 <= tuning.channel_max <= MAX_CHANNEL:
+        raise UsageError(f"channel_max is 1 to {MAX_CHANNEL}, not {tuning.channel_max}")
+
+
+def _first(option: T | None, from_url: T | None, default: T) -> T:
+    if option is not None:
+        return option
+    return default if from_url is None else from_url
+
+

@@ -1,0 +1,140 @@
+"""Messages that have arrived and wait for a reader."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from hopmq.client.message import Message
+
+
+class ReadingBudget:
+    """Bound the bytes of messages that wait unread on one connection.
+
+    Above `limit` the socket is not read, so that the broker and the network hold the rest. While
+    an answer is awaited on the same connection (a confirm, a reply), stopping would wait for
+    ourselves: then reading goes on up to `HARD_FACTOR` times the limit.
+    """
+
+    HARD_FACTOR = 8
+
+    __slots__ = ("_is_awaiting", "_pause", "_resume", "limit", "paused", "unread")
+
+    def __init__(
+        self,
+        limit: int,
+        pause: Callable[[], None],
+        resume: Callable[[], None],
+        is_awaiting: Callable[[], bool],
+    ) -> None:
+        """Start with nothing unread."""
+        self.limit = limit
+        self.unread = 0
+        self.paused = False
+        self._pause = pause
+        self._resume = resume
+        self._is_awaiting = is_awaiting
+
+    def add(self, size: int) -> None:
+        """Count a message that arrived."""
+        self.unread += size
+        if self.unread > self.limit and not self.paused:
+            self._stop_if_allowed()
+
+    def remove(self, size: int) -> None:
+        """Count a message that was taken."""
+        self.unread -= size
+        if self.paused and self.unread <= self.limit // 2:
+            self.go_on()
+
+    def awaiting(self) -> None:
+        """Read on if stopped: somebody now waits for an answer."""
+        if self.paused and self.unread <= self.limit * self.HARD_FACTOR:
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Read again."""
+        self.paused = False
+        self._resume()
+
+    def _stop_if_allowed(self) -> None:
+        if self.unread <= self.limit * self.HARD_FACTOR and self._is_awaiting():
+            return
+        self.paused = True
+        self._pause()
+
+
+class Inbox:
+    """A queue of messages with any number of readers and an end.
+
+    A cancelled `get` loses nothing: a message leaves the queue in the same step in which its
+    reader gets it.
+    """
+
+    __slots__ = ("_budget", "_end", "_messages", "_readers")
+
+    def __init__(self, budget: ReadingBudget) -> None:
+        """Count unread bytes on `budget`."""
+        self._messages: deque[Message] = deque()
+        self._readers: deque[asyncio.Future[None]] = deque()
+        self._budget = budget
+        self._end: Callable[[], BaseException] | None = None
+
+    def __len__(self) -> int:
+        """Return how many messages wait."""
+        return len(self._messages)
+
+    def put(self, message: Message) -> None:
+        """Add a message and wake one reader."""
+        self._messages.append(message)
+        self._budget.add(len(message.body))
+        if self._readers:
+            self._wake_one()
+
+    async def get(self) -> Message:
+        """Take the oldest message; wait for one if there is none.
+
+        Raises:
+            Whatever `close` was given, once the queue is empty.
+        """
+        while not self._messages:
+            if self._end is not None:
+                raise self._end()
+            await self._wait()
+        message = self._messages.popleft()
+        self._budget.remove(len(message.body))
+        return message
+
+    def close(self, end: Callable[[], BaseException]) -> None:
+        """Let readers finish what is there, then raise `end()`."""
+        if self._end is None:
+            self._end = end
+        while self._readers:
+            self._wake_one()
+
+    def take_all(self) -> list[Message]:
+        """Empty the queue and return what nobody has read."""
+        left = list(self._messages)
+        self._messages.clear()
+        for message in left:
+            self._budget.remove(len(message.body))
+        return left
+
+    async def _wait(self) -> None:
+        reader = asyncio.get_running_loop().create_future()
+        self._readers.append(reader)
+        try:
+            await reader
+        except asyncio.CancelledError:
+            if reader.done() and not reader.cancelled() and self._messages:
+                self._wake_one()
+            raise
+        finally:
+            if not reader.done() or reader.cancelled():
+                self._readers = deque(other for other in self._readers if other is not reader)
+
+    def _wake_one(self) -> None:
+        while self._readers:
+            reader = self._readers.popleft()
+            if not reader.done():
+                reader.set_result(None)
+                return

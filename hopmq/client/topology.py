@@ -1,0 +1,303 @@
+"""Declaring, binding, purging and deleting, where a refusal costs nobody a channel."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from pamqp.base import Frame
+from pamqp.commands import Exchange as ExchangeMethods
+from pamqp.commands import Queue as QueueMethods
+
+from hopmq.core.channel import ChannelCore
+from hopmq.core.states import ChannelState
+from hopmq.entities import Exchange, Queue, QueueInfo
+from hopmq.errors import ChannelClosed
+from hopmq.typedefs import FieldTable
+from hopmq.wire import new_method
+
+R = TypeVar("R")
+
+
+class TopologyChannel:
+    """A channel of the connection's own for requests that the broker may refuse.
+
+    A refusal (404, 405, 406, 403) closes this channel only; the next request opens another one.
+    Requests are pipelined: those behind the refused one, which the broker never saw, go again.
+    """
+
+    def __init__(
+        self,
+        open_channel: Callable[[], Awaitable[ChannelCore]],
+        wait: Callable[[asyncio.Future[Any], str], Awaitable[Any]],
+    ) -> None:
+        """Open channels with `open_channel` and wait for replies with `wait`."""
+        self._open_channel = open_channel
+        self._wait = wait
+        self._channel: ChannelCore | None = None
+        self._opening: asyncio.Lock = asyncio.Lock()
+
+    async def ask(self, method: Frame, reply: type[R]) -> R:
+        """Return the broker's reply.
+
+        Raises:
+            ChannelClosed: The broker refused; the subclass says how.
+        """
+        while True:
+            channel = await self._open()
+            waiter: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+            channel.request(waiter, method, reply)
+            try:
+                answer: R = await self._wait(waiter, method.name)
+            except ChannelClosed as error:
+                if not error.unprocessed:
+                    raise
+            else:
+                return answer
+
+    async def _open(self) -> ChannelCore:
+        async with self._opening:
+            if self._channel is None or self._channel.state is not ChannelState.OPEN:
+                self._channel = await self._open_channel()
+            return self._channel
+
+
+class TopologyOperations(ABC):
+    """What connections and channels offer alike; no refusal affects either."""
+
+    @abstractmethod
+    async def _ask_topology(self, method: Frame, reply: type[R]) -> R:
+        """Return the reply to a request on the topology channel."""
+
+    async def declare_queue(
+        self,
+        queue: Queue | str,
+        *,
+        durable: bool | None = None,
+        exclusive: bool | None = None,
+        auto_delete: bool | None = None,
+        arguments: FieldTable | None = None,
+        passive: bool = False,
+    ) -> QueueInfo:
+        """Create a queue unless it exists (AMQP 0-9-1, queue.declare).
+
+        Args:
+            queue: What to declare, or a name; `""` lets the broker choose the name.
+            durable: Overrides what `queue` says; True for a plain name.
+            exclusive: Overrides what `queue` says.
+            auto_delete: Overrides what `queue` says.
+            arguments: Overrides what `queue` says.
+            passive: Only ask: raise NotFoundError when it does not exist.
+
+        Raises:
+            PreconditionFailedError: It exists with other properties; the text says which.
+            ResourceLockedError: It is exclusive to another connection.
+            AccessRefusedError: The user may not.
+        """
+        wanted = queue if isinstance(queue, Queue) else Queue(queue)
+        wanted = Queue(
+            wanted.name,
+            durable=wanted.durable if durable is None else durable,
+            exclusive=wanted.exclusive if exclusive is None else exclusive,
+            auto_delete=wanted.auto_delete if auto_delete is None else auto_delete,
+            arguments=wanted.arguments if arguments is None else arguments,
+        )
+        reply = await self._ask_topology(
+            new_method(
+                QueueMethods.Declare,
+                queue=wanted.name,
+                passive=passive,
+                durable=wanted.durable,
+                exclusive=wanted.exclusive,
+                auto_delete=wanted.auto_delete,
+                arguments=wanted.arguments,
+            ),
+            QueueMethods.DeclareOk,
+        )
+        return QueueInfo(reply.queue or "", reply.message_count or 0, reply.consumer_count or 0)
+
+    async def declare_exchange(
+        self,
+        exchange: Exchange | str,
+        type: str | None = None,  # noqa: A002  # the protocol's own word
+        *,
+        durable: bool | None = None,
+        auto_delete: bool | None = None,
+        internal: bool | None = None,
+        arguments: FieldTable | None = None,
+        passive: bool = False,
+    ) -> Exchange:
+        """Create an exchange unless it exists (AMQP 0-9-1, exchange.declare).
+
+        Args:
+            exchange: What to declare, or a name.
+            type: Overrides what `exchange` says; direct for a plain name.
+            durable: Overrides what `exchange` says; True for a plain name.
+            auto_delete: Overrides what `exchange` says.
+            internal: Overrides what `exchange` says.
+            arguments: Overrides what `exchange` says.
+            passive: Only ask: raise NotFoundError when it does not exist.
+
+        Raises:
+            PreconditionFailedError: It exists with other properties; the text says which.
+            AccessRefusedError: The user may not, or the name is reserved (`amq.`).
+            CommandInvalidError: The broker does not know the type; RabbitMQ before 4.0 closes
+                the connection for it.
+        """
+        wanted = exchange if isinstance(exchange, Exchange) else Exchange(exchange)
+        wanted = Exchange(
+            wanted.name,
+            wanted.type if type is None else type,
+            durable=wanted.durable if durable is None else durable,
+            auto_delete=wanted.auto_delete if auto_delete is None else auto_delete,
+            internal=wanted.internal if internal is None else internal,
+            arguments=wanted.arguments if arguments is None else arguments,
+        )
+        await self._ask_topology(
+            new_method(
+                ExchangeMethods.Declare,
+                exchange=wanted.name,
+                exchange_type=wanted.type,
+                passive=passive,
+                durable=wanted.durable,
+                auto_delete=wanted.auto_delete,
+                internal=wanted.internal,
+                arguments=wanted.arguments,
+            ),
+            ExchangeMethods.DeclareOk,
+        )
+        return wanted
+
+    async def declare(self, *entities: Queue | Exchange) -> None:
+        """Declare several entities, pipelined, in order; raise the first refusal, if any."""
+        requests: list[Coroutine[Any, Any, object]] = [
+            self.declare_queue(entity)
+            if isinstance(entity, Queue)
+            else self.declare_exchange(entity)
+            for entity in entities
+        ]
+        for outcome in await asyncio.gather(*requests, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def bind(
+        self,
+        queue: Queue | str,
+        exchange: Exchange | str,
+        routing_key: str = "",
+        *,
+        arguments: FieldTable | None = None,
+    ) -> None:
+        """Let messages of `exchange` that match reach `queue` (AMQP 0-9-1, queue.bind).
+
+        Raises:
+            NotFoundError: One of them does not exist.
+        """
+        await self._ask_topology(
+            new_method(
+                QueueMethods.Bind,
+                queue=_name(queue),
+                exchange=_name(exchange),
+                routing_key=routing_key,
+                arguments=arguments or {},
+            ),
+            QueueMethods.BindOk,
+        )
+
+    async def unbind(
+        self,
+        queue: Queue | str,
+        exchange: Exchange | str,
+        routing_key: str = "",
+        *,
+        arguments: FieldTable | None = None,
+    ) -> None:
+        """Undo a `bind`; one that does not exist is no error in RabbitMQ."""
+        await self._ask_topology(
+            new_method(
+                QueueMethods.Unbind,
+                queue=_name(queue),
+                exchange=_name(exchange),
+                routing_key=routing_key,
+                arguments=arguments or {},
+            ),
+            QueueMethods.UnbindOk,
+        )
+
+    async def bind_exchange(
+        self,
+        destination: Exchange | str,
+        source: Exchange | str,
+        routing_key: str = "",
+        *,
+        arguments: FieldTable | None = None,
+    ) -> None:
+        """Let messages of `source` that match reach `destination` (RabbitMQ, exchange.bind)."""
+        await self._ask_topology(
+            new_method(
+                ExchangeMethods.Bind,
+                destination=_name(destination),
+                source=_name(source),
+                routing_key=routing_key,
+                arguments=arguments or {},
+            ),
+            ExchangeMethods.BindOk,
+        )
+
+    async def unbind_exchange(
+        self,
+        destination: Exchange | str,
+        source: Exchange | str,
+        routing_key: str = "",
+        *,
+        arguments: FieldTable | None = None,
+    ) -> None:
+        """Undo a `bind_exchange`."""
+        await self._ask_topology(
+            new_method(
+                ExchangeMethods.Unbind,
+                destination=_name(destination),
+                source=_name(source),
+                routing_key=routing_key,
+                arguments=arguments or {},
+            ),
+            ExchangeMethods.UnbindOk,
+        )
+
+    async def purge(self, queue: Queue | str) -> int:
+        """Drop the messages that are ready in `queue`; return how many there were."""
+        reply = await self._ask_topology(
+            new_method(QueueMethods.Purge, queue=_name(queue)), QueueMethods.PurgeOk
+        )
+        return reply.message_count or 0
+
+    async def delete_queue(
+        self, queue: Queue | str, *, if_unused: bool = False, if_empty: bool = False
+    ) -> int:
+        """Delete a queue; return how many messages went with it. A missing one is no error.
+
+        Raises:
+            PreconditionFailedError: It is in use, or not empty, and the conditions forbid it.
+        """
+        reply = await self._ask_topology(
+            new_method(
+                QueueMethods.Delete, queue=_name(queue), if_unused=if_unused, if_empty=if_empty
+            ),
+            QueueMethods.DeleteOk,
+        )
+        return reply.message_count or 0
+
+    async def delete_exchange(self, exchange: Exchange | str, *, if_unused: bool = False) -> None:
+        """Delete an exchange. A missing one is no error.
+
+        Raises:
+            PreconditionFailedError: It has bindings, and `if_unused` forbids it.
+        """
+        await self._ask_topology(
+            new_method(ExchangeMethods.Delete, exchange=_name(exchange), if_unused=if_unused),
+            ExchangeMethods.DeleteOk,
+        )
+
+
+def _name(entity: Queue | Exchange | str) -> str:
+    return entity if isinstance(entity, str) else entity.name

@@ -1,0 +1,256 @@
+"""One channel: its state, its unanswered requests, its consumers and its ledgers."""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from pamqp.base import Frame
+from pamqp.commands import Channel, Confirm
+
+from hopmq.core.confirms import ConfirmLedger, PendingPublish
+from hopmq.core.deliveries import DeliveryLedger
+from hopmq.core.replies import NOBODY, Reply, ReplyQueue, ReplySlot, Waiter
+from hopmq.core.states import CHANNEL_MOVES, ChannelState
+from hopmq.errors import AlreadySettledError, ChannelClosed, ClosedError, UsageError
+from hopmq.typedefs import Body
+from hopmq.wire import Properties, new_method
+
+if TYPE_CHECKING:
+    from hopmq.core.connection import ConnectionCore
+
+RETURN_TOKEN: Final = "x-hopmq-return-token"
+"""Header that a mandatory publish carries so that a return finds its publish by delivery tag."""
+
+
+class Settlement(Enum):
+    """What became of an ack, nack or reject.
+
+    Attributes:
+        SENT: It is on its way to the broker.
+        STALE: The channel it belongs to is gone. Nothing was sent; the broker delivers the
+            message again.
+    """
+
+    SENT = "sent"
+    STALE = "stale"
+
+    def __bool__(self) -> bool:
+        """Return True when something was sent."""
+        return self is Settlement.SENT
+
+
+class ChannelCore:
+    """The state machine of a channel, for either role.
+
+    Attributes:
+        channel_id: The number on the wire.
+        state: Where it stands.
+        error: Why it is closed, once it is.
+        consumers: What to call with each delivery, by consumer tag (client role).
+        confirms: The publishes that await a confirm; None until confirm mode is on.
+        deliveries: What the application has not settled yet.
+        replies: The unanswered requests.
+        flowing: False while the peer asks us to hold content back.
+    """
+
+    __slots__ = (
+        "_connection",
+        "channel_id",
+        "confirms",
+        "consumers",
+        "deliveries",
+        "error",
+        "flowing",
+        "replies",
+        "state",
+    )
+
+    def __init__(
+        self,
+        connection: "ConnectionCore",
+        channel_id: int,
+        state: ChannelState = ChannelState.OPENING,
+    ) -> None:
+        """Belong to `connection` as number `channel_id`."""
+        self._connection = connection
+        self.channel_id = channel_id
+        self.state = state
+        self.error: ClosedError | None = None
+        # Any: the owner chose the class that the decoder makes deliveries of.
+        self.consumers: dict[str, Callable[[Any], None]] = {}
+        self.confirms: ConfirmLedger | None = None
+        self.deliveries = DeliveryLedger()
+        self.replies = ReplyQueue()
+        self.flowing = True
+
+    # --- sending ---------------------------------------------------------------------------
+
+    def check_open(self) -> None:
+        """Raise what closed the channel unless it is open."""
+        if self.state is ChannelState.OPEN:
+            return
+        if self.error is not None:
+            raise self.error.again()
+        raise UsageError(f"channel {self.channel_id} is {self.state.value}")
+
+    def send(self, method: Frame) -> None:
+        """Write a method, after the acks that were made before it."""
+        self.check_open()
+        self._write(method)
+
+    def request(
+        self,
+        waiter: Waiter,
+        method: Frame,
+        *replies: type,
+        on_abandoned: Callable[[Reply], None] | None = None,
+    ) -> None:
+        """Write a method whose reply, one of `replies`, goes to `waiter`."""
+        self.check_open()
+        self._write(method)
+        self.replies.expect(ReplySlot(waiter, method.index, replies, on_abandoned))
+
+    def select_confirms(self, waiter: Waiter) -> None:
+        """Turn confirm mode on; tags count from this point (RabbitMQ, publisher confirms)."""
+        self.request(waiter, new_method(Confirm.Select), Confirm.SelectOk)
+        self.confirms = ConfirmLedger()
+
+    def publish(
+        self,
+        pending: PendingPublish | None,
+        exchange: str,
+        routing_key: str,
+        mandatory: bool,
+        properties: Properties | bytes | None,
+        body: Body,
+    ) -> int:
+        """Write a message; return its delivery tag, or 0 without confirms.
+
+        Raises:
+            EncodeError: A value cannot be encoded; nothing was written.
+        """
+        if self.state is not ChannelState.OPEN:
+            self.check_open()
+        connection = self._connection
+        written = connection.append_publish(
+            connection.out,
+            self.channel_id,
+            exchange,
+            routing_key,
+            mandatory,
+            properties,
+            body,
+            connection.frame_max,
+        )
+        connection.wrote(written)
+        if self.confirms is None or pending is None:
+            return 0
+        return self.confirms.register(pending)
+
+    def ack(self, tag: int, multiple: bool = False) -> Settlement:
+        """Acknowledge a delivery; the frame goes out with the others of this turn."""
+        if self.state is not ChannelState.OPEN:
+            return Settlement.STALE
+        self._strike_out(tag)
+        if multiple:
+            self.flush_acks()
+            self.deliveries.settle_up_to(tag)
+            self._write_ack(tag, True)
+            return Settlement.SENT
+        pending = self.deliveries.pending
+        if not pending:
+            self._connection.has_acks(self)
+        pending.append(tag)
+        return Settlement.SENT
+
+    def nack(self, tag: int, multiple: bool = False, requeue: bool = True) -> Settlement:
+        """Refuse a delivery, or every unsettled one up to it (RabbitMQ, basic.nack)."""
+        if self.state is not ChannelState.OPEN:
+            return Settlement.STALE
+        self._strike_out(tag)
+        if multiple:
+            self.flush_acks()
+            self.deliveries.settle_up_to(tag)
+        codec = self._connection.codec
+        self._connection.write(codec.encode_nack(self.channel_id, tag, multiple, requeue))
+        return Settlement.SENT
+
+    def reject(self, tag: int, requeue: bool = True) -> Settlement:
+        """Refuse one delivery (AMQP 0-9-1, basic.reject)."""
+        if self.state is not ChannelState.OPEN:
+            return Settlement.STALE
+        self._strike_out(tag)
+        codec = self._connection.codec
+        self._connection.write(codec.encode_reject(self.channel_id, tag, requeue))
+        return Settlement.SENT
+
+    def flush_acks(self) -> None:
+        """Write the acks made so far."""
+        if self.state is ChannelState.OPEN:
+            self.deliveries.flush(self._write_ack)
+
+    def close(self, waiter: Waiter, reply_code: int = 200, reply_text: str = "closed") -> None:
+        """Start closing: everything but close-ok is ignored from now on."""
+        self.check_open()
+        self.flush_acks()
+        self._begin_close(waiter, ChannelClosed(reply_text, reply_code=reply_code, by_peer=False))
+
+    # --- receiving -------------------------------------------------------------------------
+
+    def opened(self) -> None:
+        """Take note of open-ok."""
+        self.move(ChannelState.OPEN)
+
+    def end(self, error: ClosedError) -> None:
+        """Close for good: whoever waits gets `error`."""
+        if self.state is not ChannelState.CLOSED:
+            self.move(ChannelState.CLOSED)
+        self._tell(error)
+
+    def abort(self, error: ChannelClosed) -> None:
+        """Close the channel for a fault of the peer's, reported as `error`."""
+        self._begin_close(NOBODY, error)
+
+    def move(self, state: ChannelState) -> None:
+        """Change state, if the table allows it."""
+        assert state in CHANNEL_MOVES[self.state], (self.state, state)
+        self.state = state
+
+    # --- inside ----------------------------------------------------------------------------
+
+    def _begin_close(self, waiter: Waiter, error: ChannelClosed) -> None:
+        self._write(
+            new_method(Channel.Close, reply_code=error.reply_code, reply_text=error.reply_text)
+        )
+        self.move(ChannelState.CLOSING)
+        self._tell(error)
+        self.replies.expect(ReplySlot(waiter, Channel.Close.index, (Channel.CloseOk,)))
+
+    def _tell(self, error: ClosedError) -> None:
+        """Empty the ledgers and give everybody who waits the reason."""
+        if self.error is None:
+            self.error = error
+        self.consumers.clear()
+        self.deliveries = DeliveryLedger()
+        self.replies.fail(error)
+        confirms, self.confirms = self.confirms, None
+        if confirms is not None:
+            for publish in confirms.forget_all():
+                publish.lost(error)
+
+    def _strike_out(self, tag: int) -> None:
+        if not self.deliveries.settle(tag):
+            raise AlreadySettledError(
+                f"delivery {tag} was settled before, or needs no settling (no_ack)"
+            )
+
+    def _write(self, method: Frame) -> None:
+        connection = self._connection
+        data = connection.codec.encode_method(self.channel_id, method, connection.frame_max)
+        self.flush_acks()
+        connection.write(data)
+
+    def _write_ack(self, tag: int, multiple: bool) -> None:
+        connection = self._connection
+        connection.write(connection.codec.encode_ack(self.channel_id, tag, multiple))
+

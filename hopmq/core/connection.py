@@ -1,0 +1,398 @@
+"""One connection: bytes and calls in, bytes and events out, for either role."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from pamqp.base import Frame
+from pamqp.commands import Channel, Connection
+
+from hopmq import wire
+from hopmq.core.channel import ChannelCore
+from hopmq.core.dispatch import Dispatch
+from hopmq.core.events import ConnectionEnded, ConnectionRefused, CoreEvent
+from hopmq.core.handshake import ClientHandshake, ServerHandshake, Step, describe_garbage
+from hopmq.core.heartbeat import DEAD_AFTER, HeartbeatTimer
+from hopmq.core.replies import NOBODY, ReplyQueue, ReplySlot, Waiter
+from hopmq.core.settings import ClientSettings, ServerSettings, Tuning
+from hopmq.core.states import CONNECTION_MOVES, ChannelState, ConnectionState, Role
+from hopmq.errors import (
+    ClosedError,
+    ConnectionClosed,
+    ConnectionLostError,
+    FrameSyntaxError,
+    NoChannelAvailableError,
+    UsageError,
+    connection_closed,
+)
+from hopmq.wire import Codec, Delivery, Fetched, new_method
+from hopmq.wire.limits import FRAME_MIN_SIZE
+
+_PEER_FAULT_HINT: Final = "the peer broke the protocol; please report it with a wire trace"
+
+
+def _nothing() -> None:
+    """Stand in for an owner that is not interested."""
+
+
+class ConnectionCore:
+    """The state machine of a connection.
+
+    The owner feeds it what the socket gave (`receive_data`, or `get_buffer` and `received`) and
+    the passing of time (`next_deadline`, `handle_deadline`), acts on `events`, and writes
+    `data_to_send`. Nothing the peer sends makes it raise.
+
+    Attributes:
+        state: Where it stands.
+        tuning: The limits both sides agreed on.
+        channels: The channels in use, by id.
+        error: Why it ended, once it has.
+        frame_max: Largest frame that may be sent, in bytes.
+        on_output: Called when there is something to send after there was nothing.
+    """
+
+    def __init__(
+        self,
+        settings: ClientSettings | ServerSettings,
+        now: float,
+        *,
+        codec: Codec | None = None,
+        delivery_type: type[Delivery] | None = None,
+        fetched_type: type[Fetched] | None = None,
+    ) -> None:
+        """Take the role that the settings are for."""
+        self.settings = settings
+        self.codec = codec or wire.active
+        self.state = ConnectionState.HANDSHAKE
+        self.tuning: Tuning = settings.tuning
+        self.channels: dict[int, ChannelCore] = {}
+        self.error: ClosedError | None = None
+        # Credentials such as a token may need more than the minimum before tuning.
+        self.frame_max = settings.tuning.frame_max
+        self.on_output: Callable[[], None] = _nothing
+        self.out: list[bytes | memoryview] = []
+        self.out_size = 0
+        self.append_publish = self.codec.append_publish
+        self.heartbeat = HeartbeatTimer(now)
+        self.replies = ReplyQueue()
+        self.handshake: ClientHandshake | ServerHandshake
+        if isinstance(settings, ClientSettings):
+            self.role = Role.CLIENT
+            self.handshake = ClientHandshake(settings)
+            self.out.append(self.codec.PROTOCOL_HEADER)
+        else:
+            self.role = Role.SERVER
+            self.handshake = ServerHandshake(settings)
+        delivery_type = delivery_type or self.codec.Delivery
+        fetched_type = fetched_type or self.codec.Fetched
+        self.decoder = self.codec.Decoder(
+            frame_max=FRAME_MIN_SIZE,
+            max_message_size=settings.max_message_size,
+            delivery_type=delivery_type,
+            fetched_type=fetched_type,
+        )
+        self.get_buffer = self.decoder.get_buffer
+        self._dispatch = Dispatch(self, delivery_type, fetched_type)
+        self._with_acks: list[ChannelCore] = []
+        self._events: list[CoreEvent] = []
+        self._close_deadline: float | None = None
+        self._handshake_deadline: float | None = None
+        if isinstance(settings, ServerSettings):
+            self._handshake_deadline = now + settings.handshake_timeout
+        self._next_channel = 1
+        self._free_channels: list[int] = []
+        self._now = now
+
+    # --- receiving -------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes | bytearray | memoryview, now: float) -> None:
+        """Take bytes from the peer, split in any way."""
+        self._received(self.decoder.feed(data), now)
+
+    def received(self, nbytes: int, now: float) -> None:
+        """Take the `nbytes` that the owner put into the last `get_buffer`."""
+        self._received(self.decoder.received(nbytes), now)
+
+    def receive_eof(self, now: float, reason: str = "the peer closed the link") -> None:
+        """Take note that the link has ended."""
+        self._now = now
+        if self.state is ConnectionState.HANDSHAKE:
+            self.refuse(ConnectionRefused(self.handshake.receive_eof()))
+        elif self.state is not ConnectionState.CLOSED:
+            self.end(ConnectionLostError(reason))
+
+    def events(self) -> list[CoreEvent]:
+        """Return what has happened since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def _received(self, batch: list[Any], now: float) -> None:
+        self._now = now
+        self.heartbeat.last_received = now
+        while batch:
+            self._dispatch.batch(batch)
+            batch = self.decoder.more()
+
+    # --- sending ---------------------------------------------------------------------------
+
+    def data_to_send(self, now: float) -> list[bytes | memoryview]:
+        """Return what is to be written, in order; acks of this turn are coalesced here."""
+        if self._with_acks:
+            channels, self._with_acks = self._with_acks, []
+            for channel in channels:
+                channel.flush_acks()
+        out, self.out = self.out, []
+        self.out_size = 0
+        if out:
+            self.heartbeat.last_sent = now
+        return out
+
+    def write(self, data: bytes) -> None:
+        """Queue encoded frames."""
+        if not self.out:
+            self.on_output()
+        self.out.append(data)
+        self.out_size += len(data)
+
+    def wrote(self, size: int) -> None:
+        """Take note that a content encoder appended `size` bytes to `out`."""
+        if not self.out_size:
+            self.on_output()
+        self.out_size += size
+
+    def has_acks(self, channel: ChannelCore) -> None:
+        """Remember that `channel` has acks to flush."""
+        if not self._with_acks:
+            self.on_output()
+        self._with_acks.append(channel)
+
+    def send(self, method: Frame) -> None:
+        """Write a method of class connection."""
+        self.write(self.codec.encode_method(0, method, self.frame_max))
+
+    def request(self, waiter: Waiter, method: Frame, *replies: type) -> None:
+        """Write a connection method whose reply goes to `waiter`."""
+        self.check_open()
+        self.send(method)
+        self.replies.expect(ReplySlot(waiter, method.index, replies))
+
+    def check_open(self) -> None:
+        """Raise what ended the connection unless it is open."""
+        if self.state is ConnectionState.OPEN:
+            return
+        if self.error is not None:
+            raise self.error.again()
+        raise UsageError("the connection is not open")
+
+    # --- channels --------------------------------------------------------------------------
+
+    def open_channel(self, waiter: Waiter) -> ChannelCore:
+        """Ask for a new channel (client role).
+
+        Raises:
+            NoChannelAvailableError: Every id up to the negotiated channel_max is in use.
+        """
+        self.check_open()
+        channel = ChannelCore(self, self._take_channel_id())
+        self.channels[channel.channel_id] = channel
+        method = new_method(Channel.Open)
+        self.write(self.codec.encode_method(channel.channel_id, method, self.frame_max))
+        channel.replies.expect(
+            ReplySlot(
+                waiter,
+                method.index,
+                (Channel.OpenOk,),
+                on_abandoned=lambda _: channel.close(NOBODY),
+            )
+        )
+        return channel
+
+    def accept_channel(self, channel_id: int) -> ChannelCore:
+        """Open a channel at the peer's wish (server role)."""
+        channel = ChannelCore(self, channel_id, ChannelState.OPEN)
+        self.channels[channel_id] = channel
+        self.write(
+            self.codec.encode_method(channel_id, new_method(Channel.OpenOk), self.frame_max)
+        )
+        return channel
+
+    def release_channel(self, channel: ChannelCore) -> None:
+        """Let the id of a closed channel be used again."""
+        del self.channels[channel.channel_id]
+        if self.role is Role.CLIENT:
+            self._free_channels.append(channel.channel_id)
+
+    def _take_channel_id(self) -> int:
+        if self._free_channels:
+            return self._free_channels.pop()
+        if self._next_channel > self.tuning.channel_max:
+            raise NoChannelAvailableError(
+                f"all {self.tuning.channel_max} channels of this connection are in use; "
+                "close one, or raise channel_max here and on the broker"
+            )
+        self._next_channel += 1
+        return self._next_channel - 1
+
+    # --- handshake, server role ------------------------------------------------------------
+
+    def challenge(self, challenge: bytes) -> None:
+        """Ask the client for another SASL response."""
+        self._server_handshake().challenge(challenge)
+        self.flush_handshake()
+
+    def accept_login(self) -> None:
+        """Let the client in."""
+        self._server_handshake().accept_login()
+        self.flush_handshake()
+
+    def accept_vhost(self) -> None:
+        """Let the client use the virtual host it asked for."""
+        self._server_handshake().accept_vhost()
+        self.flush_handshake()
+        self.opened()
+
+    def _server_handshake(self) -> ServerHandshake:
+        assert isinstance(self.handshake, ServerHandshake)
+        return self.handshake
+
+    # --- the handshake and its end -----------------------------------------------------------
+
+    def flush_handshake(self) -> None:
+        """Write what the handshake wants sent, and take over the limits it agreed on."""
+        methods, self.handshake.outgoing = self.handshake.outgoing, []
+        for method in methods:
+            self.send(method)
+        if self.handshake.step in {Step.OPEN_OK, Step.OPEN}:
+            self._tune(self.handshake.tuning)
+
+    def _tune(self, tuning: Tuning) -> None:
+        self.tuning = tuning
+        self.frame_max = tuning.frame_max
+        self.decoder.frame_max = tuning.frame_max
+        self.decoder.channel_max = tuning.channel_max
+
+    def opened(self) -> None:
+        """Take note that the handshake is complete."""
+        self.move(ConnectionState.OPEN)
+        self._handshake_deadline = None
+        self.heartbeat.start(self.tuning.heartbeat, self._now)
+
+    def refuse(self, refusal: ConnectionRefused) -> None:
+        """End a handshake that failed; there is no close to send before it is complete."""
+        self.move(ConnectionState.CLOSED)
+        self.heartbeat.interval = 0
+        self._handshake_deadline = None
+        self.add_event(refusal)
+
+    # --- ending ----------------------------------------------------------------------------
+
+    def close(self, reply_code: int = 200, reply_text: str = "closed") -> None:
+        """Close in order: nothing but close-ok counts from now on. Does nothing when closed."""
+        if self.state is ConnectionState.HANDSHAKE:
+            self.move(ConnectionState.CLOSED)
+        if self.state is not ConnectionState.OPEN:
+            return
+        for channel in self.channels.values():
+            channel.flush_acks()
+        self._begin_close(connection_closed(reply_code, reply_text, by_peer=False))
+
+    def fail(self, reply_code: int, reason: str, method: Frame | None = None) -> None:
+        """Close because the peer broke a rule."""
+        if self.state is ConnectionState.HANDSHAKE:
+            error = FrameSyntaxError(0, reason, reply_code)
+            self.refuse(ConnectionRefused(describe_garbage(error)))
+        elif self.state is ConnectionState.OPEN:
+            index = method.index if method is not None else 0
+            error_ = connection_closed(
+                reply_code,
+                reason,
+                class_id=index >> 16,
+                method_id=index & 0xFFFF,
+                by_peer=False,
+                hint=_PEER_FAULT_HINT,
+            )
+            self._begin_close(error_)
+        elif self.state is ConnectionState.CLOSING:
+            self.move(ConnectionState.CLOSED)
+
+    def fail_syntax(self, error: FrameSyntaxError) -> None:
+        """Close because the peer's bytes are malformed."""
+        if self.state is ConnectionState.HANDSHAKE:
+            self.refuse(ConnectionRefused(describe_garbage(error)))
+        else:
+            self.fail(error.reply_code, str(error))
+
+    def end(self, error: ConnectionClosed) -> None:
+        """Close for good."""
+        was_closing = self.state is ConnectionState.CLOSING
+        if self.state is not ConnectionState.CLOSED:
+            self.move(ConnectionState.CLOSED)
+        self._close_deadline = None
+        self.heartbeat.interval = 0
+        if not was_closing:
+            self._tell(error)
+
+    def _begin_close(self, error: ConnectionClosed) -> None:
+        method = new_method(
+            Connection.Close,
+            reply_code=error.reply_code,
+            reply_text=_shorten(error.reply_text),
+            class_id=error.class_id,
+            method_id=error.method_id,
+        )
+        self.send(method)
+        self.move(ConnectionState.CLOSING)
+        self._close_deadline = self._now + self.settings.close_timeout
+        self._tell(error)
+
+    def _tell(self, error: ConnectionClosed) -> None:
+        """Give everybody who waits the reason."""
+        self.error = error
+        channels, self.channels = self.channels, {}
+        for channel in channels.values():
+            channel.end(error)
+        self.replies.fail(error)
+        self._with_acks.clear()
+        self.add_event(ConnectionEnded(error))
+
+    # --- time ------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float | None:
+        """Return when `handle_deadline` is due next, on the owner's clock."""
+        times = (self.heartbeat.next_deadline(), self._close_deadline, self._handshake_deadline)
+        return min((time for time in times if time is not None), default=None)
+
+    def handle_deadline(self, now: float) -> None:
+        """Do what is due: send a heartbeat, give up a dead peer or an unanswered close."""
+        self._now = now
+        if self._close_deadline is not None and now >= self._close_deadline:
+            self._close_deadline = None
+            self.move(ConnectionState.CLOSED)
+        if self._handshake_deadline is not None and now >= self._handshake_deadline:
+            self._handshake_deadline = None
+            self.refuse(ConnectionRefused(self.handshake.receive_eof()))
+        if self.heartbeat.is_dead(now):
+            silence = DEAD_AFTER * self.heartbeat.interval
+            self.end(
+                ConnectionLostError(
+                    f"no byte from the peer for {silence:g} seconds, two heartbeat intervals"
+                )
+            )
+        elif self.heartbeat.is_due(now):
+            self.write(self.codec.HEARTBEAT)
+            self.heartbeat.last_sent = now
+
+    # --- inside ----------------------------------------------------------------------------
+
+    def add_event(self, event: CoreEvent) -> None:
+        """Queue an event for the owner."""
+        self._events.append(event)
+
+    def move(self, state: ConnectionState) -> None:
+        """Change state, if the table allows it."""
+        assert state in CONNECTION_MOVES[self.state], (self.state, state)
+        self.state = state
+
+
+def _shorten(text: str) -> str:
+    """Cut a reply text to what a short string holds."""
+    return text.encode()[:255].decode("utf-8", "ignore")

@@ -1,0 +1,64 @@
+"""Which deliveries wait for the application's settlement, and acks on their way out."""
+
+from collections.abc import Callable
+from typing import Final
+
+_MAX_SCAN: Final = 1024
+
+
+class DeliveryLedger:
+    """Coalesce the acks of one turn into as few frames as mean the same.
+
+    A `multiple` ack covers every unsettled delivery up to its tag, so it is used only where no
+    unsettled delivery stands below it.
+    """
+
+    __slots__ = ("_lowest", "pending", "unsettled")
+
+    def __init__(self) -> None:
+        """Start with nothing delivered."""
+        self.unsettled: set[int] = set()
+        self.pending: list[int] = []
+        self._lowest = 1
+
+    def settle(self, tag: int) -> bool:
+        """Strike `tag` out; False when it is not unsettled."""
+        if tag not in self.unsettled:
+            return False
+        self.unsettled.remove(tag)
+        return True
+
+    def settle_up_to(self, tag: int) -> None:
+        """Strike out every delivery up to `tag`."""
+        self.unsettled = {later for later in self.unsettled if later > tag}
+
+    def flush(self, write_ack: Callable[[int, bool], None]) -> None:
+        """Write the pending acks, the coalesced one first."""
+        pending = self.pending
+        if not pending:
+            return
+        self.pending = []
+        if len(pending) == 1:
+            write_ack(pending[0], False)
+            return
+        pending.sort()
+        lowest = self._lowest_unsettled(pending[-1])
+        covered = [tag for tag in pending if tag < lowest]
+        if covered:
+            write_ack(covered[-1], len(covered) > 1)
+        for tag in pending[len(covered) :]:
+            write_ack(tag, False)
+
+    def _lowest_unsettled(self, top: int) -> int:
+        """Return a tag below which nothing is unsettled, `top` + 1 at most."""
+        unsettled = self.unsettled
+        if not unsettled:
+            self._lowest = top + 1
+            return self._lowest
+        lowest = self._lowest
+        if top - lowest > _MAX_SCAN + 2 * len(unsettled):
+            lowest = min(unsettled)
+        while lowest <= top and lowest not in unsettled:
+            lowest += 1
+        self._lowest = max(self._lowest, min(lowest, top + 1))
+        return lowest

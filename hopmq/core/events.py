@@ -1,0 +1,165 @@
+"""What a connection core tells its owner; everything rarer than a delivery or a confirm."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pamqp.base import Frame
+
+from hopmq.errors import ChannelClosed, ConnectError, ConnectionClosed
+from hopmq.typedefs import FieldTable
+from hopmq.wire import Ack, Nack, Published, Reject, Returned
+
+
+@dataclass(slots=True)
+class ConnectionOpened:
+    """The handshake is complete."""
+
+
+@dataclass(slots=True)
+class ConnectionRefused:
+    """The handshake failed; the link is of no more use."""
+
+    error: ConnectError
+
+
+@dataclass(slots=True)
+class ConnectionEnded:
+    """An open connection has ended; every channel ended before it."""
+
+    error: ConnectionClosed
+
+
+@dataclass(slots=True)
+class ConnectionBlocked:
+    """The broker stopped reading publishes: an alarm (RabbitMQ, connection.blocked)."""
+
+    reason: str
+
+
+@dataclass(slots=True)
+class ConnectionUnblocked:
+    """All alarms are cleared."""
+
+
+@dataclass(slots=True)
+class ChannelOpened:
+    """The peer opened a channel (server role)."""
+
+    channel: int
+
+
+@dataclass(slots=True)
+class ChannelEnded:
+    """A channel ended other than by our own close."""
+
+    channel: int
+    error: ChannelClosed
+
+
+@dataclass(slots=True)
+class ConsumerCancelled:
+    """The broker ended a consumer."""
+
+    channel: int
+    consumer_tag: str
+
+
+@dataclass(slots=True)
+class FlowChanged:
+    """The peer asked us to stop or go on sending content on a channel."""
+
+    channel: int
+    active: bool
+
+
+@dataclass(slots=True)
+class MessageReturned:
+    """A mandatory message came back."""
+
+    channel: int
+    message: Returned
+
+
+@dataclass(slots=True)
+class MessageSkipped:
+    """A message above max_message_size was dropped and its channel is being closed."""
+
+    channel: int
+    size: int
+
+
+@dataclass(slots=True)
+class AuthenticationRequested:
+    """A client presents itself; answer with `accept_login`, `challenge` or `refuse`."""
+
+    mechanism: str
+    response: bytes
+    client_properties: FieldTable
+
+
+@dataclass(slots=True)
+class ChallengeAnswered:
+    """A client answered a SASL challenge."""
+
+    response: bytes
+
+
+@dataclass(slots=True)
+class VhostRequested:
+    """A client wants a virtual host; answer with `accept_vhost` or `refuse`."""
+
+    virtual_host: str
+
+
+@dataclass(slots=True)
+class SecretUpdated:
+    """A client sent fresh credentials; answer by a method or a close (server role)."""
+
+    secret: bytes
+    reason: str
+
+
+@dataclass(slots=True)
+class MethodReceived:
+    """A method for the layer above to act on (server role)."""
+
+    channel: int
+    method: Frame
+
+
+@dataclass(slots=True)
+class MessagePublished:
+    """A client published (server role)."""
+
+    channel: int
+    message: Published
+
+
+@dataclass(slots=True)
+class MessageSettled:
+    """A client acknowledged or rejected (server role)."""
+
+    channel: int
+    settlement: Ack | Nack | Reject
+
+
+CoreEvent: TypeAlias = (
+    ConnectionOpened
+    | ConnectionRefused
+    | ConnectionEnded
+    | ConnectionBlocked
+    | ConnectionUnblocked
+    | ChannelOpened
+    | ChannelEnded
+    | ConsumerCancelled
+    | FlowChanged
+    | MessageReturned
+    | MessageSkipped
+    | AuthenticationRequested
+    | ChallengeAnswered
+    | VhostRequested
+    | SecretUpdated
+    | MethodReceived
+    | MessagePublished
+    | MessageSettled
+)

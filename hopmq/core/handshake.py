@@ -1,0 +1,264 @@
+"""The opening of a connection, from protocol header to open-ok, for both roles."""
+
+from enum import Enum
+from typing import Final
+
+from pamqp.base import Frame
+from pamqp.commands import Connection
+
+from hopmq.core.events import (
+    AuthenticationRequested,
+    ChallengeAnswered,
+    ConnectionOpened,
+    ConnectionRefused,
+    CoreEvent,
+    VhostRequested,
+)
+from hopmq.core.sasl import initial_response
+from hopmq.core.settings import ClientSettings, ServerSettings, Tuning, negotiate
+from hopmq.errors import (
+    AuthenticationError,
+    ConnectError,
+    FrameSyntaxError,
+    HandshakeError,
+    VhostNotFoundError,
+)
+from hopmq.typedefs import FieldTable
+from hopmq.wire import ProtocolHeader, new_method
+from hopmq.wire.limits import FRAME_MIN_SIZE, MAX_CHANNEL
+
+_AUTHENTICATION_REFUSED: Final = 403
+_NOT_ALLOWED: Final = 530
+
+
+class Step(Enum):
+    """What the handshake waits for next."""
+
+    HEADER = "the protocol header"
+    START = "connection.start"
+    START_OK = "connection.start-ok"
+    SECURE_OK = "connection.secure-ok"
+    LOGIN = "the broker's verdict on the credentials"
+    TUNE = "connection.tune"
+    TUNE_OK = "connection.tune-ok"
+    OPEN = "connection.open"
+    VERDICT = "the broker's verdict on the virtual host"
+    OPEN_OK = "connection.open-ok"
+    DONE = "nothing more"
+
+
+def unexpected(step: Step, what: str) -> ConnectionRefused:
+    """Return the refusal for a frame that is out of place."""
+    return ConnectionRefused(HandshakeError(f"expected {step.value}, got {what}"))
+
+
+class ClientHandshake:
+    """The client's side: answer start, secure and tune, then ask for the virtual host."""
+
+    __slots__ = ("_settings", "outgoing", "server_properties", "step", "tuning")
+
+    def __init__(self, settings: ClientSettings) -> None:
+        """Wait for connection.start."""
+        self._settings = settings
+        self.step = Step.START
+        self.tuning = settings.tuning
+        self.server_properties: FieldTable = {}
+        self.outgoing: list[Frame] = []
+
+    def receive_header(self, header: ProtocolHeader) -> CoreEvent:
+        """Refuse: a server sends its header only to name the version it speaks instead."""
+        version = ".".join(str(octet) for octet in header.raw[5:8])
+        return ConnectionRefused(
+            HandshakeError(f"the peer does not accept AMQP 0-9-1; it offers AMQP {version}")
+        )
+
+    def receive_method(self, method: Frame) -> CoreEvent | None:
+        """Take the next method of the handshake."""
+        if isinstance(method, Connection.Close):
+            return ConnectionRefused(self._refusal(method))
+        if isinstance(method, Connection.Start) and self.step is Step.START:
+            return self._start(method)
+        if isinstance(method, Connection.Secure) and self.step is Step.TUNE:
+            return ConnectionRefused(
+                AuthenticationError("the broker asks for more than this SASL mechanism can answer")
+            )
+        if isinstance(method, Connection.Tune) and self.step is Step.TUNE:
+            return self._tune(method)
+        if isinstance(method, Connection.OpenOk) and self.step is Step.OPEN_OK:
+            self.step = Step.DONE
+            return ConnectionOpened()
+        return unexpected(self.step, method.name)
+
+    def receive_eof(self) -> ConnectError:
+        """Say what a link that ends now most likely means."""
+        if self.step is Step.TUNE:
+            # Brokers without authentication_failure_close just hang up on bad credentials.
+            return AuthenticationError(
+                "the broker hung up after the credentials were sent; they were probably refused"
+            )
+        return HandshakeError(f"the peer hung up while we waited for {self.step.value}")
+
+    def _start(self, method: Connection.Start) -> CoreEvent | None:
+        if (method.version_major, method.version_minor) != (0, 9):
+            version = f"{method.version_major}-{method.version_minor}"
+            return ConnectionRefused(HandshakeError(f"the broker speaks AMQP {version}, not 0-9-1"))
+        self.server_properties = method.server_properties
+        offered = _words(method.mechanisms)
+        usable = [name for name in self._settings.mechanisms if name in offered]
+        if not usable:
+            return ConnectionRefused(
+                AuthenticationError(
+                    f"no common SASL mechanism: the broker offers {' '.join(offered)}, "
+                    f"we have {' '.join(self._settings.mechanisms)}"
+                )
+            )
+        self.outgoing.append(
+            new_method(
+                Connection.StartOk,
+                client_properties=self._settings.properties,
+                mechanism=usable[0],
+                response=initial_response(usable[0], self._settings.credentials),
+                locale="en_US",
+            )
+        )
+        self.step = Step.TUNE
+        return None
+
+    def _tune(self, method: Connection.Tune) -> CoreEvent | None:
+        tuning = negotiate(self._settings.tuning, _tuning(method))
+        if isinstance(tuning, str):
+            return ConnectionRefused(HandshakeError(f"the broker's {tuning}"))
+        self.tuning = tuning
+        self.outgoing += [
+            _tune_method(Connection.TuneOk, tuning),
+            new_method(Connection.Open, virtual_host=self._settings.virtual_host),
+        ]
+        self.step = Step.OPEN_OK
+        return None
+
+    def _refusal(self, method: Connection.Close) -> ConnectError:
+        said = f"{method.reply_code} {method.reply_text}"
+        if method.reply_code == _AUTHENTICATION_REFUSED:
+            user = self._settings.credentials.username
+            return AuthenticationError(f"the broker refused user {user!r}: {said}")
+        if method.reply_code == _NOT_ALLOWED and self.step is Step.OPEN_OK:
+            vhost = self._settings.virtual_host
+            return VhostNotFoundError(f"cannot use virtual host {vhost!r}: {said}")
+        return HandshakeError(f"the broker closed the connection during the handshake: {said}")
+
+
+class ServerHandshake:
+    """The server's side; the owner decides on credentials and virtual hosts."""
+
+    __slots__ = ("_settings", "client_properties", "outgoing", "step", "tuning")
+
+    def __init__(self, settings: ServerSettings) -> None:
+        """Wait for the client's protocol header."""
+        self._settings = settings
+        self.step = Step.HEADER
+        self.tuning = settings.tuning
+        self.client_properties: FieldTable = {}
+        self.outgoing: list[Frame] = []
+
+    def receive_header(self, header: ProtocolHeader) -> CoreEvent | None:
+        """Begin, when the client speaks our version."""
+        if self.step is not Step.HEADER or header.raw[4:] != b"\x00\x00\x09\x01":
+            return unexpected(self.step, f"a protocol header {header.raw!r}")
+        self.outgoing.append(
+            new_method(
+                Connection.Start,
+                version_major=0,
+                version_minor=9,
+                server_properties=self._settings.properties,
+                mechanisms=" ".join(self._settings.mechanisms),
+                locales="en_US",
+            )
+        )
+        self.step = Step.START_OK
+        return None
+
+    def receive_method(self, method: Frame) -> CoreEvent | None:
+        """Take the next method of the handshake."""
+        if isinstance(method, Connection.StartOk) and self.step is Step.START_OK:
+            self.step = Step.LOGIN
+            self.client_properties = method.client_properties
+            return AuthenticationRequested(
+                method.mechanism,
+                octets(method.response),
+                method.client_properties,
+            )
+        if isinstance(method, Connection.SecureOk) and self.step is Step.SECURE_OK:
+            self.step = Step.LOGIN
+            return ChallengeAnswered(octets(method.response))
+        if isinstance(method, Connection.TuneOk) and self.step is Step.TUNE_OK:
+            return self._tune_ok(method)
+        if isinstance(method, Connection.Open) and self.step is Step.OPEN:
+            self.step = Step.VERDICT
+            return VhostRequested(method.virtual_host)
+        return unexpected(self.step, method.name)
+
+    def receive_eof(self) -> ConnectError:
+        """Say where the client stopped."""
+        return HandshakeError(f"the client hung up while we waited for {self.step.value}")
+
+    def challenge(self, challenge: bytes) -> None:
+        """Ask the client for another SASL response."""
+        self.outgoing.append(new_method(Connection.Secure, challenge=challenge))
+        self.step = Step.SECURE_OK
+
+    def accept_login(self) -> None:
+        """Go on to tuning."""
+        self.outgoing.append(_tune_method(Connection.Tune, self._settings.tuning))
+        self.step = Step.TUNE_OK
+
+    def accept_vhost(self) -> None:
+        """Open the connection."""
+        self.outgoing.append(new_method(Connection.OpenOk))
+        self.step = Step.DONE
+
+    def _tune_ok(self, method: Connection.TuneOk) -> CoreEvent | None:
+        ours, theirs = self._settings.tuning, _tuning(method)
+        frame_max_fits = FRAME_MIN_SIZE <= theirs.frame_max <= ours.frame_max
+        # Zero asks for no limit at all, which is more than any limit of ours.
+        channel_max_fits = 0 < theirs.channel_max <= ours.channel_max
+        if not frame_max_fits or not channel_max_fits:
+            return ConnectionRefused(HandshakeError("the client's tune-ok passes our limits"))
+        self.tuning = theirs
+        self.step = Step.OPEN
+        return None
+
+
+def describe_garbage(error: FrameSyntaxError) -> HandshakeError:
+    """Say what a peer that does not speak AMQP seems to speak."""
+    if "HTTP/" in error.reason:
+        hint = "it answers in HTTP: is this the management port (15672) rather than 5672?"
+    elif "\\x15\\x03" in error.reason:
+        hint = "it answers in TLS: use amqps:// (port 5671 by default)"
+    else:
+        hint = "is this the right port?"
+    return HandshakeError(f"the peer does not speak AMQP 0-9-1 ({error.reason}); {hint}")
+
+
+def _tuning(method: Connection.Tune | Connection.TuneOk) -> Tuning:
+    return Tuning(
+        channel_max=method.channel_max, frame_max=method.frame_max, heartbeat=method.heartbeat
+    )
+
+
+def _tune_method(kind: type[Frame], tuning: Tuning) -> Frame:
+    channel_max = min(tuning.channel_max, MAX_CHANNEL)
+    return new_method(
+        kind,
+        channel_max=channel_max,
+        frame_max=tuning.frame_max,
+        heartbeat=tuning.heartbeat,
+    )
+
+
+def _words(value: str | bytes | None) -> list[str]:
+    return octets(value).decode("utf-8", "replace").split()
+
+
+def octets(value: str | bytes | None) -> bytes:
+    """Return a long string argument as bytes, whichever way it was given."""
+    return value.encode() if isinstance(value, str) else value or b""

@@ -1,0 +1,109 @@
+"""Requests that wait for their reply, in the order in which they were sent."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias
+
+from pamqp.base import Frame
+
+from hopmq.errors import ClosedError
+from hopmq.wire import Fetched
+
+Reply: TypeAlias = Frame | Fetched
+
+
+class Waiter(Protocol):
+    """Whoever waits for a reply; an asyncio.Future is one."""
+
+    def done(self) -> bool:
+        """Return whether the waiter has its answer or has gone away."""
+
+    # Any: futures of every reply type are waiters.
+    def set_result(self, result: Any, /) -> None:
+        """Hand over the reply."""
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """Say that no reply will come."""
+
+
+class _Nobody:
+    """A waiter that never was: the reply is expected and dropped."""
+
+    def done(self) -> bool:
+        """Return True: nobody waits."""
+        return True
+
+    def set_result(self, result: Any, /) -> None:
+        """Drop the reply."""
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """Drop the error."""
+
+
+NOBODY: Final = _Nobody()
+
+
+@dataclass(slots=True)
+class ReplySlot:
+    """One request on the wire.
+
+    Attributes:
+        waiter: Who gets the reply.
+        request: The index of the method that asked.
+        replies: The types that answer the request.
+        on_abandoned: Called with the reply when the waiter has gone away; undoes what the
+            request did.
+    """
+
+    waiter: Waiter
+    request: int
+    replies: tuple[type, ...]
+    on_abandoned: Callable[[Reply], None] | None = None
+
+
+class ReplyQueue:
+    """Replies come in the order of their requests (AMQP 0-9-1, 2.2.2).
+
+    A slot stays in its place until its reply comes, even when its waiter has been cancelled:
+    the late reply is absorbed and never reaches the next request.
+    """
+
+    __slots__ = ("_slots",)
+
+    def __init__(self) -> None:
+        """Start with nothing asked."""
+        self._slots: deque[ReplySlot] = deque()
+
+    def __len__(self) -> int:
+        """Return how many requests are unanswered."""
+        return len(self._slots)
+
+    def expect(self, slot: ReplySlot) -> None:
+        """Add the request just written."""
+        self._slots.append(slot)
+
+    def receive(self, reply: Reply) -> bool:
+        """Hand a reply to the oldest request; False when it does not answer that request."""
+        if not self._slots or not isinstance(reply, self._slots[0].replies):
+            return False
+        slot = self._slots.popleft()
+        if not slot.waiter.done():
+            slot.waiter.set_result(reply)
+        elif slot.on_abandoned is not None:
+            slot.on_abandoned(reply)
+        return True
+
+    def fail(self, error: ClosedError) -> None:
+        """Tell every waiter that its reply will not come."""
+        slots = list(self._slots)
+        self._slots.clear()
+        closed_by = error.class_id << 16 | error.method_id
+        blamed = bool(slots) and slots[0].request == closed_by
+        for position, slot in enumerate(slots):
+            if slot.waiter.done():
+                continue
+            copy = error.again()
+            # The broker handles requests in order, and none after the one it closed us for.
+            copy.unprocessed = blamed and position > 0
+            slot.waiter.set_exception(copy)

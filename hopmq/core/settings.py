@@ -1,0 +1,78 @@
+"""What each side brings to the handshake, and what both agreed on."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from hopmq.core.sasl import Credentials
+from hopmq.typedefs import FieldTable
+from hopmq.wire.limits import DEFAULT_FRAME_MAX, DEFAULT_MAX_MESSAGE_SIZE, FRAME_MIN_SIZE
+
+CLIENT_CAPABILITIES: Final[dict[str, bool]] = {
+    "publisher_confirms": True,
+    "exchange_exchange_bindings": True,
+    "basic.nack": True,
+    "consumer_cancel_notify": True,
+    "connection.blocked": True,
+    "consumer_priorities": True,
+    "authentication_failure_close": True,
+    "per_consumer_qos": True,
+}
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Tuning:
+    """The limits of a connection (AMQP 0-9-1, connection.tune); 0 means no limit of one's own.
+
+    Attributes:
+        channel_max: Highest channel id.
+        frame_max: Largest frame in bytes.
+        heartbeat: Interval in seconds; 0 turns heartbeats off.
+    """
+
+    channel_max: int = 2047
+    frame_max: int = DEFAULT_FRAME_MAX
+    heartbeat: int = 60
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ClientSettings:
+    """What a client brings: who it is, where it wants to go, and its limits."""
+
+    credentials: Credentials
+    virtual_host: str = "/"
+    mechanisms: tuple[str, ...] = ("PLAIN", "AMQPLAIN")
+    properties: FieldTable = field(default_factory=dict)
+    tuning: Tuning = field(default_factory=Tuning)
+    max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
+    close_timeout: float = 5.0
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ServerSettings:
+    """What a server brings: what it is, how it authenticates, and its limits."""
+
+    properties: FieldTable = field(default_factory=dict)
+    mechanisms: tuple[str, ...] = ("PLAIN", "AMQPLAIN")
+    tuning: Tuning = field(default_factory=Tuning)
+    max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
+    close_timeout: float = 5.0
+    handshake_timeout: float = 10.0
+
+
+def negotiate(ours: Tuning, theirs: Tuning) -> Tuning | str:
+    """Return the lower of both sides' limits, or why the peer's cannot be accepted."""
+    if 0 < theirs.frame_max < FRAME_MIN_SIZE:
+        return f"frame_max {theirs.frame_max} is below the minimum of {FRAME_MIN_SIZE}"
+    return Tuning(
+        channel_max=_lower(ours.channel_max, theirs.channel_max),
+        frame_max=_lower(ours.frame_max, theirs.frame_max),
+        # We may switch heartbeats off; a peer that suggests none leaves the choice to us.
+        heartbeat=_lower(ours.heartbeat, theirs.heartbeat) if ours.heartbeat else 0,
+    )
+
+
+def _lower(ours: int, theirs: int) -> int:
+    """Return the lower limit, where 0 stands for none."""
+    if not ours or not theirs:
+        return ours or theirs
+    return min(ours, theirs)

@@ -1,0 +1,49 @@
+"""The states of connections and channels, and every move allowed between them.
+
+This file does not know which role we play.
+"""
+
+from enum import Enum
+from typing import Final
+
+
+class Role(Enum):
+    """Which end of the connection we are."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class ConnectionState(Enum):
+    """Where a connection stands."""
+
+    HANDSHAKE = "handshake"
+    OPEN = "open"
+    CLOSING = "closing"
+    """We have sent connection.close and wait for close-ok."""
+    CLOSED = "closed"
+
+
+class ChannelState(Enum):
+    """Where a channel stands."""
+
+    OPENING = "opening"
+    OPEN = "open"
+    CLOSING = "closing"
+    """We have sent channel.close and wait for close-ok."""
+    CLOSED = "closed"
+
+
+CONNECTION_MOVES: Final = {
+    ConnectionState.HANDSHAKE: {ConnectionState.OPEN, ConnectionState.CLOSED},
+    ConnectionState.OPEN: {ConnectionState.CLOSING, ConnectionState.CLOSED},
+    ConnectionState.CLOSING: {ConnectionState.CLOSED},
+    ConnectionState.CLOSED: set(),
+}
+
+CHANNEL_MOVES: Final = {
+    ChannelState.OPENING: {ChannelState.OPEN, ChannelState.CLOSING, ChannelState.CLOSED},
+    ChannelState.OPEN: {ChannelState.CLOSING, ChannelState.CLOSED},
+    ChannelState.CLOSING: {ChannelState.CLOSED},
+    ChannelState.CLOSED: set(),
+}

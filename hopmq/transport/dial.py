@@ -1,0 +1,95 @@
+"""Open a socket to a broker and say clearly why that did not work."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hopmq.errors import ConnectError, HandshakeError
+from hopmq.transport.link import Link
+
+_HAPPY_EYEBALLS_DELAY: Final = 0.25
+"""Seconds before the next address is tried beside the first (RFC 8305, section 5)."""
+_TLS_SHUTDOWN_TIMEOUT: Final = 2.0
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Target:
+    """Where to connect.
+
+    Attributes:
+        host, port: A TCP address; used unless `path` is set.
+        path: A unix socket.
+        tls: The context to use, or None for plain TCP.
+        server_hostname: The name to verify, when it differs from `host`.
+    """
+
+    host: str = "localhost"
+    port: int = 5672
+    path: str | None = None
+    tls: ssl.SSLContext | None = None
+    server_hostname: str | None = None
+
+    def __str__(self) -> str:
+        """Show the address without anything secret."""
+        if self.path is not None:
+            return self.path
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+async def dial(target: Target, link: Link) -> None:
+    """Connect `link`.
+
+    Raises:
+        ConnectError: The address does not resolve, refuses, or its TLS handshake fails.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        if target.path is not None:
+            await loop.create_unix_connection(lambda: link, target.path, **_tls_options(target))
+            return
+        await loop.create_connection(
+            lambda: link,
+            target.host,
+            target.port,
+            happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY,
+            **_tls_options(target),
+        )
+    except ssl.SSLCertVerificationError as error:
+        raise ConnectError(
+            f"{target}: the broker's certificate is not trusted: {error.verify_message or error}; "
+            "check the name in the URL, cacertfile and server_name_indication"
+        ) from error
+    except ssl.SSLError as error:
+        raise HandshakeError(
+            f"{target}: the TLS handshake failed: {error}; "
+            "is this a TLS port (5671 by default), and is a client certificate required?"
+        ) from error
+    except socket.gaierror as error:
+        raise ConnectError(f"{target}: cannot resolve the host name: {error.strerror}") from error
+    except ConnectionResetError as error:
+        raise ConnectError(f"{target}: hung up during the TLS handshake: {error}") from error
+    except OSError as error:
+        raise ConnectError(f"{target}: cannot connect: {error.strerror or error}") from error
+    _keep_alive(link)
+
+
+def _tls_options(target: Target) -> dict[str, Any]:  # arguments of several types
+    if target.tls is None:
+        return {}
+    return {
+        "ssl": target.tls,
+        "server_hostname": target.server_hostname or target.host,
+        "ssl_shutdown_timeout": _TLS_SHUTDOWN_TIMEOUT,
+    }
+
+
+def _keep_alive(link: Link) -> None:
+    """Let the kernel probe idle peers as well; heartbeats may be off."""
+    sock = link.transport.get_extra_info("socket")
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

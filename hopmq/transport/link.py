@@ -1,0 +1,221 @@
+"""One socket and its core: read in place, write once per loop turn, keep the deadlines."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from hopmq.core.connection import ConnectionCore
+from hopmq.core.events import CoreEvent
+from hopmq.core.states import ConnectionState
+from hopmq.errors import ConnectionLostError
+from hopmq.transport.trace import WireTrace
+from hopmq.transport.trace import logger as trace_logger
+
+_WRITE_BUFFER_HIGH: Final = 1024 * 1024
+_WRITE_BUFFER_LOW: Final = 256 * 1024
+_ABORT_AFTER: Final = 2.0
+"""Seconds a closed link gets to hand its last bytes to the peer."""
+_RECHECK: Final = 0.05
+"""Seconds a late loop gets to read what the socket holds before the peer is declared dead."""
+
+
+class Link(asyncio.BufferedProtocol):
+    """Tie a `ConnectionCore` to an asyncio transport.
+
+    No task, future or lock is made per frame: reads go straight into the decoder's buffer, and
+    what the core wants sent in one turn of the loop leaves in one `writelines`.
+
+    Attributes:
+        core: The state machine.
+        lost: Done when the socket is closed.
+        write_paused: True while the transport's own buffer is full.
+    """
+
+    def __init__(
+        self,
+        core: ConnectionCore,
+        loop: asyncio.AbstractEventLoop,
+        on_events: Callable[[list[CoreEvent]], None],
+        on_writable: Callable[[], None],
+        name: str = "hopmq",
+    ) -> None:
+        """Wait for the transport."""
+        self.core = core
+        self.lost: asyncio.Future[None] = loop.create_future()
+        self.write_paused = False
+        self._loop = loop
+        self._on_events = on_events
+        self._on_writable = on_writable
+        self._transport: asyncio.Transport | None = None
+        self._flush_scheduled = False
+        self._read_paused = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._rechecking = False
+        self._trace_out: WireTrace | None = None
+        if trace_logger.isEnabledFor(logging.DEBUG):
+            self._start_trace(name)
+        else:
+            # The bound method of the decoder saves a call per read.
+            self.get_buffer = core.get_buffer  # type: ignore[method-assign, assignment]
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The asyncio transport, once connected."""
+        assert self._transport is not None
+        return self._transport
+
+    # --- called by the transport -------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start talking."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_WRITE_BUFFER_HIGH, low=_WRITE_BUFFER_LOW)
+        self.core.on_output = self.request_flush
+        self.flush()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return the decoder's own buffer, so that reads need no copy."""
+        return self.core.get_buffer(sizehint)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Hand the bytes just read to the core."""
+        self.core.received(nbytes, self._loop.time())
+        self._pass_on_events()
+
+    def eof_received(self) -> bool:
+        """Close our half as well."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the core and whoever waits."""
+        reason = f"the link broke: {exc}" if exc else "the peer closed the link"
+        self.core.receive_eof(self._loop.time(), reason)
+        self._pass_on_events()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def pause_writing(self) -> None:
+        """Take note that the socket does not keep up."""
+        self.write_paused = True
+
+    def resume_writing(self) -> None:
+        """Let publishers go on."""
+        self.write_paused = False
+        self._on_writable()
+
+    # --- writing -----------------------------------------------------------------------------
+
+    def request_flush(self) -> None:
+        """Write what the core has at the end of this turn of the loop."""
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what the core has now."""
+        self._flush_scheduled = False
+        transport = self._transport
+        if transport is None:
+            return
+        buffers = self.core.data_to_send(self._loop.time())
+        if buffers and not transport.is_closing():
+            if self._trace_out is not None:
+                for buffer in buffers:
+                    self._trace_out.feed(buffer)
+            if len(buffers) == 1:
+                transport.write(buffers[0])
+            else:
+                transport.writelines(buffers)
+        if self.core.state is not ConnectionState.OPEN:
+            self._finish()
+
+    def abort(self) -> None:
+        """Drop the socket at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _finish(self) -> None:
+        """Close the socket once the core is done with it."""
+        self._arm()
+        transport = self.transport
+        if self.core.state is not ConnectionState.CLOSED or transport.is_closing():
+            return
+        if isinstance(self.core.error, ConnectionLostError):
+            transport.abort()
+            return
+        transport.close()
+        self._loop.call_later(_ABORT_AFTER, transport.abort)
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def pause_reading(self) -> None:
+        """Leave bytes in the socket until the application has caught up."""
+        if not self._read_paused and self._transport is not None:
+            self._read_paused = True
+            self._transport.pause_reading()
+            self.core.heartbeat.watch(False, self._loop.time())
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        if self._read_paused and self._transport is not None:
+            self._read_paused = False
+            self.core.heartbeat.watch(True, self._loop.time())
+            self._transport.resume_reading()
+            self._arm()
+
+    def _pass_on_events(self) -> None:
+        events = self.core.events()
+        if events:
+            self._on_events(events)
+            self.flush()
+            self._arm()
+
+    def _start_trace(self, name: str) -> None:
+        """Log every frame of this link (logger `hopmq.wire`, level DEBUG)."""
+        self._trace_out = WireTrace(name, ">")
+        trace_in = WireTrace(name, "<")
+        view = memoryview(b"")
+
+        def get_buffer(sizehint: int) -> memoryview:
+            nonlocal view
+            view = self.core.get_buffer(sizehint)
+            return view
+
+        def buffer_updated(nbytes: int) -> None:
+            trace_in.feed(bytes(view[:nbytes]))
+            Link.buffer_updated(self, nbytes)
+
+        self.get_buffer = get_buffer  # type: ignore[method-assign]
+        self.buffer_updated = buffer_updated  # type: ignore[method-assign]
+
+    # --- time --------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """Wake up at the core's next deadline; an earlier wake-up than needed does no harm."""
+        deadline = self.core.next_deadline()
+        if deadline is None or self.lost.done():
+            return
+        if self._timer is not None:
+            if self._timer.when() <= deadline and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._on_deadline)
+
+    def _on_deadline(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        if self.core.heartbeat.is_dead(now) and not self._rechecking:
+            # A loop that was blocked has not read yet what may prove the peer alive.
+            self._rechecking = True
+            self._timer = self._loop.call_later(_RECHECK, self._on_deadline)
+            return
+        self._rechecking = False
+        self.core.handle_deadline(now)
+        self._pass_on_events()
+        self.flush()
+        self._arm()
