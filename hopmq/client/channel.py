@@ -363,11 +363,16 @@ class Channel(TopologyOperations):
         await self._ask(new_method(Basic.Qos, prefetch_count=count), Basic.QosOk)
 
     async def recover(self) -> None:
-        """Have every unsettled message of this channel delivered again, perhaps elsewhere."""
-        self._core.check_open()
-        self._core.flush_acks()
-        self._core.deliveries.unsettled.clear()
-        await self._ask(new_method(Basic.Recover, requeue=True), Basic.RecoverOk)
+        """Have every unsettled message of this channel delivered again, perhaps elsewhere.
+
+        Messages already handed out are stale from now on: settling them does nothing.
+        """
+        settling = [consumer for consumer in self._consumers.values() if not consumer.no_ack]
+        waiter: asyncio.Future[Any] = self._session.loop.create_future()
+        self._core.recover(waiter, [consumer.consumer_tag for consumer in settling])
+        for consumer in settling:
+            consumer.discard_unread()
+        await self._session.wait(waiter, "Basic.Recover")
 
     def transaction(self) -> Transaction:
         """Return a block whose publishes and acks take effect together.

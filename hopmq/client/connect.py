@@ -218,13 +218,13 @@ async def _connect(attempt: Plan, options: ConnectOptions) -> Connection:
             await dial(attempt.target, session.link)
             await session.opened
     except TimeoutError:
-        session.link.abort()
+        session.abandon()
         raise ConnectTimeoutError(
             f"{attempt.address}: not open within {attempt.connect_timeout:g} seconds; the peer is "
             "unreachable, overloaded, or does not speak AMQP"
         ) from None
     except BaseException:
-        session.link.abort()
+        session.abandon()
         raise
     connection = Connection(session, attempt.name, options.publish_timeout)
     logger.info("%s: connected to %s %s", session.label, connection.product, connection.version)

@@ -31,6 +31,7 @@ class Consumer:
     Attributes:
         consumer_tag: Its name on the channel.
         queue: The queue it reads.
+        no_ack: Whether its messages need no settling.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Consumer:
         self.consumer_tag = consumer_tag
         self.queue = queue
         self._channel = channel
-        self._no_ack = no_ack
+        self.no_ack = no_ack
         self._inbox = Inbox(budget)
         self._wait = wait
         self._workers: list[asyncio.Task[None]] = []
@@ -138,9 +139,13 @@ class Consumer:
             )
         )
 
+    def discard_unread(self) -> None:
+        """Drop what nobody has read; the broker takes it back."""
+        self._inbox.take_all()
+
     def channel_ended(self, error: ClosedError) -> None:
         """Take note that the channel is gone; what was delivered will be delivered again."""
-        self._inbox.take_all()
+        self.discard_unread()
         self._end(error)
 
     def abandon(self) -> None:
@@ -170,7 +175,7 @@ class Consumer:
 
     def _return_at_once(self, message: DeliveredMessage) -> None:
         self._admit(message)
-        if not self._no_ack:
+        if not self.no_ack:
             message.reject(requeue=True)
 
     def _enqueue(self, message: DeliveredMessage) -> None:
@@ -189,7 +194,7 @@ class Consumer:
 
     def _admit(self, message: DeliveredMessage) -> None:
         message.context = self._channel
-        if not self._no_ack:
+        if not self.no_ack:
             self._channel.deliveries.unsettled.add(message.delivery_tag)
 
     async def _work(self, handler: Callable[[Message], Any]) -> None:

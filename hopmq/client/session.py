@@ -117,6 +117,11 @@ class Session:
         finally:
             self._requests -= 1
 
+    def abandon(self) -> None:
+        """Drop a link whose handshake nobody waits for any more."""
+        self.opened.cancel()
+        self.link.abort()
+
     async def open_channel(self) -> ChannelCore:
         """Return a new open channel."""
         waiter: asyncio.Future[Any] = self.loop.create_future()

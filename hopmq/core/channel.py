@@ -1,11 +1,11 @@
 """One channel: its state, its unanswered requests, its consumers and its ledgers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from pamqp.base import Frame
-from pamqp.commands import Channel, Confirm
+from pamqp.commands import Basic, Channel, Confirm
 
 from hopmq.core.confirms import ConfirmLedger, PendingPublish
 from hopmq.core.deliveries import DeliveryLedger
@@ -27,8 +27,8 @@ class Settlement(Enum):
 
     Attributes:
         SENT: It is on its way to the broker.
-        STALE: The channel it belongs to is gone. Nothing was sent; the broker delivers the
-            message again.
+        STALE: The broker has taken the message back, because its channel is gone or by
+            `recover`. Nothing was sent; it is delivered again.
     """
 
     SENT = "sent"
@@ -104,11 +104,12 @@ class ChannelCore:
         method: Frame,
         *replies: type,
         on_abandoned: Callable[[Reply], None] | None = None,
+        before_reply: Callable[[], None] | None = None,
     ) -> None:
         """Write a method whose reply, one of `replies`, goes to `waiter`."""
         self.check_open()
         self._write(method)
-        self.replies.expect(ReplySlot(waiter, method.index, replies, on_abandoned))
+        self.replies.expect(ReplySlot(waiter, method.index, replies, on_abandoned, before_reply))
 
     def select_confirms(self, waiter: Waiter) -> None:
         """Turn confirm mode on; tags count from this point (RabbitMQ, publisher confirms)."""
@@ -149,9 +150,8 @@ class ChannelCore:
 
     def ack(self, tag: int, multiple: bool = False) -> Settlement:
         """Acknowledge a delivery; the frame goes out with the others of this turn."""
-        if self.state is not ChannelState.OPEN:
+        if not self._strike_out(tag):
             return Settlement.STALE
-        self._strike_out(tag)
         if multiple:
             self.flush_acks()
             self.deliveries.settle_up_to(tag)
@@ -165,9 +165,8 @@ class ChannelCore:
 
     def nack(self, tag: int, multiple: bool = False, requeue: bool = True) -> Settlement:
         """Refuse a delivery, or every unsettled one up to it (RabbitMQ, basic.nack)."""
-        if self.state is not ChannelState.OPEN:
+        if not self._strike_out(tag):
             return Settlement.STALE
-        self._strike_out(tag)
         if multiple:
             self.flush_acks()
             self.deliveries.settle_up_to(tag)
@@ -177,12 +176,37 @@ class ChannelCore:
 
     def reject(self, tag: int, requeue: bool = True) -> Settlement:
         """Refuse one delivery (AMQP 0-9-1, basic.reject)."""
-        if self.state is not ChannelState.OPEN:
+        if not self._strike_out(tag):
             return Settlement.STALE
-        self._strike_out(tag)
         codec = self._connection.codec
         self._connection.write(codec.encode_reject(self.channel_id, tag, requeue))
         return Settlement.SENT
+
+    def recover(self, waiter: Waiter, requeued: Collection[str]) -> None:
+        """Have unsettled deliveries taken back and delivered again (AMQP 0-9-1, basic.recover).
+
+        What still arrives before recover-ok is taken back as well, so it is not passed on to the
+        consumers named in `requeued`, those that settle their messages.
+        """
+        passed_on = {tag: self.consumers[tag] for tag in requeued if tag in self.consumers}
+        self.request(
+            waiter,
+            new_method(Basic.Recover, requeue=True),
+            Basic.RecoverOk,
+            before_reply=lambda: self._recovered(passed_on),
+        )
+        self.deliveries.requeue_all()
+        for tag in passed_on:
+            self.consumers[tag] = self._note_requeued
+
+    def _recovered(self, passed_on: dict[str, Callable[[Any], None]]) -> None:
+        self.deliveries.requeue_all()
+        for tag, consumer in passed_on.items():
+            if self.consumers.get(tag) == self._note_requeued:
+                self.consumers[tag] = consumer
+
+    def _note_requeued(self, delivery: Any) -> None:  # of the owner's class
+        self.deliveries.unsettled.add(delivery.delivery_tag)
 
     def flush_acks(self) -> None:
         """Write the acks made so far."""
@@ -238,11 +262,17 @@ class ChannelCore:
             for publish in confirms.forget_all():
                 publish.lost(error)
 
-    def _strike_out(self, tag: int) -> None:
-        if not self.deliveries.settle(tag):
-            raise AlreadySettledError(
-                f"delivery {tag} was settled before, or needs no settling (no_ack)"
-            )
+    def _strike_out(self, tag: int) -> bool:
+        """Take `tag` off the ledger; False when settling it would mean nothing any more."""
+        if self.state is not ChannelState.OPEN:
+            return False
+        if self.deliveries.settle(tag):
+            return True
+        if self.deliveries.was_requeued(tag):
+            return False
+        raise AlreadySettledError(
+            f"delivery {tag} was settled before, or needs no settling (no_ack)"
+        )
 
     def _write(self, method: Frame) -> None:
         connection = self._connection

@@ -13,13 +13,14 @@ class DeliveryLedger:
     unsettled delivery stands below it.
     """
 
-    __slots__ = ("_lowest", "pending", "unsettled")
+    __slots__ = ("_lowest", "_requeued_up_to", "pending", "unsettled")
 
     def __init__(self) -> None:
         """Start with nothing delivered."""
         self.unsettled: set[int] = set()
         self.pending: list[int] = []
         self._lowest = 1
+        self._requeued_up_to = 0
 
     def settle(self, tag: int) -> bool:
         """Strike `tag` out; False when it is not unsettled."""
@@ -27,6 +28,15 @@ class DeliveryLedger:
             return False
         self.unsettled.remove(tag)
         return True
+
+    def requeue_all(self) -> None:
+        """Take note that the broker takes back whatever is unsettled (basic.recover)."""
+        self._requeued_up_to = max(self.unsettled, default=self._requeued_up_to)
+        self.unsettled = set()
+
+    def was_requeued(self, tag: int) -> bool:
+        """Return whether the broker has taken `tag` back and will deliver it anew."""
+        return tag <= self._requeued_up_to
 
     def settle_up_to(self, tag: int) -> None:
         """Strike out every delivery up to `tag`."""

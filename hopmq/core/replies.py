@@ -54,12 +54,14 @@ class ReplySlot:
         replies: The types that answer the request.
         on_abandoned: Called with the reply when the waiter has gone away; undoes what the
             request did.
+        before_reply: Called when the reply arrives, before anything that follows it is handled.
     """
 
     waiter: Waiter
     request: int
     replies: tuple[type, ...]
     on_abandoned: Callable[[Reply], None] | None = None
+    before_reply: Callable[[], None] | None = None
 
 
 class ReplyQueue:
@@ -88,6 +90,8 @@ class ReplyQueue:
         if not self._slots or not isinstance(reply, self._slots[0].replies):
             return False
         slot = self._slots.popleft()
+        if slot.before_reply is not None:
+            slot.before_reply()
         if not slot.waiter.done():
             slot.waiter.set_result(reply)
         elif slot.on_abandoned is not None:

@@ -51,6 +51,7 @@ class Link(asyncio.BufferedProtocol):
         self._flush_scheduled = False
         self._read_paused = False
         self._timer: asyncio.TimerHandle | None = None
+        self._abort_timer: asyncio.TimerHandle | None = None
         self._rechecking = False
         self._trace_out: WireTrace | None = None
         if trace_logger.isEnabledFor(logging.DEBUG):
@@ -93,9 +94,9 @@ class Link(asyncio.BufferedProtocol):
         reason = f"the link broke: {exc}" if exc else "the peer closed the link"
         self.core.receive_eof(self._loop.time(), reason)
         self._pass_on_events()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._abort_timer):
+            if timer is not None:
+                timer.cancel()
         if not self.lost.done():
             self.lost.set_result(None)
 
@@ -149,7 +150,7 @@ class Link(asyncio.BufferedProtocol):
             transport.abort()
             return
         transport.close()
-        self._loop.call_later(_ABORT_AFTER, transport.abort)
+        self._abort_timer = self._loop.call_later(_ABORT_AFTER, transport.abort)
 
     # --- reading -----------------------------------------------------------------------------
 
