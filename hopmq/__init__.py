@@ -1,9 +1,9 @@
 """HopMQ: an async RabbitMQ client for Python that is fast and does not lose messages.
 
-    async with hopmq.connect("amqp://localhost") as connection:
-        async with connection.channel() as channel:
-            await channel.declare_queue("hello")
-            await channel.publish(b"hi", routing_key="hello")
+async with hopmq.connect("amqp://localhost") as connection:
+    async with connection.channel() as channel:
+        await channel.declare_queue("hello")
+        await channel.publish(b"hi", routing_key="hello")
 """
 
 from hopmq import errors
@@ -46,9 +46,7 @@ from hopmq.errors import (
     VhostNotFoundError,
 )
 from hopmq.typedefs import FieldTable, FieldValue, Timestamp
-from hopmq.wire import Properties, Returned
-from hopmq.wire import active as _codec
-from hopmq.wire import reason as speedups_reason
+from hopmq.wire import Properties, Returned, active as _codec, reason as speedups_reason
 
 speedups_enabled: bool = _codec.name == "cython"
 """Whether the compiled codec is in use; `speedups_reason` says why."""

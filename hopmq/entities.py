@@ -221,7 +221,7 @@ class Queue:
     @classmethod
     def temporary(cls, name: str = "", *, arguments: FieldTable = _NO_ARGUMENTS) -> Self:
         """Return a queue of this connection alone, which goes with it; the broker names it."""
-        return cls(name, durable=False, exclusive=True, auto_delete=True, arguments=arguments)
+        return cls(name, durable=False, exclusive=True, arguments=arguments)
 
 
 @dataclass(slots=True, frozen=True)

@@ -21,8 +21,8 @@ class Timestamp(int):
 
 
 FieldValue: TypeAlias = (
-    "None | bool | int | float | Decimal | str | bytes | datetime | Timestamp "
-    "| Sequence[FieldValue] | Mapping[str, FieldValue]"
+    "bool | int | float | Decimal | str | bytes | datetime | Timestamp "
+    "| Sequence[FieldValue] | Mapping[str, FieldValue] | None"
 )
 """A value in a table of headers or arguments."""
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from hopmq import wire
 from hopmq._version import __version__
 from hopmq.client.connection import Connection
 from hopmq.client.message import message_types
@@ -23,7 +24,6 @@ from hopmq.transport.dial import Target, dial
 from hopmq.transport.tls import client_context
 from hopmq.typedefs import FieldTable
 from hopmq.url import DEFAULT_URL, Endpoint, parse_url
-from hopmq import wire
 from hopmq.wire.limits import (
     DEFAULT_FRAME_MAX,
     DEFAULT_MAX_MESSAGE_SIZE,
@@ -192,8 +192,12 @@ async def _connect_to_any(plans: list[Plan], options: ConnectOptions) -> Connect
             failures.append(error)
     if len(failures) == 1:
         raise failures[0]
-    tried = "; ".join(f"{attempt.address}: {error}" for attempt, error in zip(plans, failures, strict=True))
-    raise type(failures[-1])(f"none of {len(plans)} brokers could be reached: {tried}") from failures[-1]
+    tried = "; ".join(
+        f"{attempt.address}: {error}" for attempt, error in zip(plans, failures, strict=True)
+    )
+    raise type(failures[-1])(
+        f"none of {len(plans)} brokers could be reached: {tried}"
+    ) from failures[-1]
 
 
 async def _connect(attempt: Plan, options: ConnectOptions) -> Connection:
@@ -288,5 +292,3 @@ def _first(option: T | None, from_url: T | None, default: T) -> T:
     if option is not None:
         return option
     return default if from_url is None else from_url
-
-

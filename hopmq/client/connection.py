@@ -208,7 +208,5 @@ class Connection(TopologyOperations):
         return await self._topology.ask(method, reply)
 
 
-
-
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""

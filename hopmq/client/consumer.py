@@ -164,9 +164,7 @@ class Consumer:
         if channel.state is not ChannelState.OPEN:
             return
         method = new_method(Basic.Cancel, consumer_tag=self.consumer_tag)
-        channel.request(
-            NOBODY, method, Basic.CancelOk, on_abandoned=lambda _: self._forget_tag()
-        )
+        channel.request(NOBODY, method, Basic.CancelOk, on_abandoned=lambda _: self._forget_tag())
 
     # --- inside ------------------------------------------------------------------------------
 

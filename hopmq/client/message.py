@@ -87,7 +87,7 @@ class Message:
     @property
     def persistent(self) -> bool:
         """Whether it survives a broker restart in a durable queue (delivery mode 2)."""
-        return self.properties.delivery_mode == 2  # noqa: PLR2004  # AMQP 0-9-1, delivery-mode
+        return self.properties.delivery_mode == 2  # AMQP 0-9-1, delivery-mode
 
     @property
     def settled(self) -> bool:
@@ -222,5 +222,3 @@ def message_types(codec: Codec) -> tuple[type[Delivery], type[Fetched]]:
     for kind in (delivered, fetched):
         kind.__module__ = "hopmq"
     return delivered, fetched
-
-

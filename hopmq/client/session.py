@@ -204,7 +204,7 @@ class Session:
                 logger.warning("%s: dropped a message of %d bytes", self.label, event.size)
 
     def _connection_ended(self, error: ConnectionClosed) -> None:
-        if error.reply_code == 200 and not error.by_peer:  # noqa: PLR2004  # reply-success
+        if error.reply_code == 200 and not error.by_peer:  # reply-success
             logger.info("%s: closed", self.label)
         else:
             logger.warning("%s: connection ended: %s", self.label, error)

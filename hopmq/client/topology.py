@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from pamqp.base import Frame
-from pamqp.commands import Exchange as ExchangeMethods
-from pamqp.commands import Queue as QueueMethods
+from pamqp.commands import Exchange as ExchangeMethods, Queue as QueueMethods
 
 from hopmq.core.channel import ChannelCore
 from hopmq.core.states import ChannelState
@@ -119,7 +118,7 @@ class TopologyOperations(ABC):
     async def declare_exchange(
         self,
         exchange: Exchange | str,
-        type: str | None = None,  # noqa: A002  # the protocol's own word
+        type: str | None = None,  # the protocol's own word
         *,
         durable: bool | None = None,
         auto_delete: bool | None = None,

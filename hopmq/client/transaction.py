@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from types import TracebackType
+from typing import Self
 
 from pamqp.base import Frame
 from pamqp.commands import Tx
@@ -33,7 +34,7 @@ class Transaction:
         """Undo what was done; acknowledged messages are unacknowledged again."""
         await self._ask(new_method(Tx.Rollback), Tx.RollbackOk)
 
-    async def __aenter__(self) -> "Transaction":
+    async def __aenter__(self) -> Self:
         """Begin (tx.select is repeated without harm)."""
         await self._ask(new_method(Tx.Select), Tx.SelectOk)
         return self

@@ -18,7 +18,7 @@ from hopmq.wire import Properties, new_method
 if TYPE_CHECKING:
     from hopmq.core.connection import ConnectionCore
 
-RETURN_TOKEN: Final = "x-hopmq-return-token"
+RETURN_TOKEN: Final = "x-hopmq-return-token"  # noqa: S105  # names a header, guards nothing
 """Header that a mandatory publish carries so that a return finds its publish by delivery tag."""
 
 
@@ -283,4 +283,3 @@ class ChannelCore:
     def _write_ack(self, tag: int, multiple: bool) -> None:
         connection = self._connection
         connection.write(connection.codec.encode_ack(self.channel_id, tag, multiple))
-

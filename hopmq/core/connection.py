@@ -210,9 +210,7 @@ class ConnectionCore:
         """Open a channel at the peer's wish (server role)."""
         channel = ChannelCore(self, channel_id, ChannelState.OPEN)
         self.channels[channel_id] = channel
-        self.write(
-            self.codec.encode_method(channel_id, new_method(Channel.OpenOk), self.frame_max)
-        )
+        self.write(self.codec.encode_method(channel_id, new_method(Channel.OpenOk), self.frame_max))
         return channel
 
     def release_channel(self, channel: ChannelCore) -> None:

@@ -185,9 +185,7 @@ class Dispatch:
         method = event.method
         connection = self._connection
         if type(method) not in self._accepted:
-            connection.fail(
-                _COMMAND_INVALID, f"{method.name} is not for the peer to send", method
-            )
+            connection.fail(_COMMAND_INVALID, f"{method.name} is not for the peer to send", method)
         elif event.channel == 0:
             self._connection_method(method)
         elif connection.role is Role.SERVER and isinstance(method, Channel.Open):

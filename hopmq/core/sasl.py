@@ -26,7 +26,7 @@ def _amqplain(credentials: Credentials) -> bytes:
     return active.encode_table(login)[4:]
 
 
-def _external(credentials: Credentials) -> bytes:
+def _external(_: Credentials) -> bytes:
     """RFC 4422, appendix A: the identity comes from the TLS certificate."""
     return b""
 

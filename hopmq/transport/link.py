@@ -9,8 +9,7 @@ from hopmq.core.connection import ConnectionCore
 from hopmq.core.events import CoreEvent
 from hopmq.core.states import ConnectionState
 from hopmq.errors import ConnectionLostError
-from hopmq.transport.trace import WireTrace
-from hopmq.transport.trace import logger as trace_logger
+from hopmq.transport.trace import WireTrace, logger as trace_logger
 
 _WRITE_BUFFER_HIGH: Final = 1024 * 1024
 _WRITE_BUFFER_LOW: Final = 256 * 1024
