@@ -211,10 +211,14 @@ class Channel(PublishOperations, TopologyOperations):
 
     async def drain(self) -> None:
         """Stop consuming, let handlers finish, wait for confirms, and close."""
-        for consumer in list(self._consumers.values()):
-            await consumer.cancel()
+        await self.stop_consuming()
         await self.wait_for_confirms()
         await self.close()
+
+    async def stop_consuming(self) -> None:
+        """Cancel every consumer of this channel and let its handlers finish."""
+        consumers = list(self._consumers.values())
+        await asyncio.gather(*(consumer.cancel() for consumer in consumers))
 
     async def __aenter__(self) -> Self:
         """Use it."""
@@ -236,13 +240,12 @@ class Channel(PublishOperations, TopologyOperations):
     def channel_ended(self, error: ClosedError) -> None:
         """Pass the end on to publishers and consumers."""
         self._publishing.end(error)
-        consumers, self._consumers = self._consumers, {}
-        for consumer in consumers.values():
+        for consumer in list(self._consumers.values()):
             consumer.channel_ended(error)
 
     def consumer_cancelled(self, consumer_tag: str) -> None:
         """Pass the broker's cancel on."""
-        consumer = self._consumers.pop(consumer_tag, None)
+        consumer = self._consumers.get(consumer_tag)
         if consumer is not None:
             consumer.cancelled_by_broker()
 
@@ -305,7 +308,15 @@ class Channel(PublishOperations, TopologyOperations):
             # RabbitMQ closes the whole connection for this (530).
             raise UsageError(f"consumer tag {tag!r} is in use on this channel")
         session = self._session
-        consumer = Consumer(core, method.queue, tag, method.no_ack, session.budget, session.wait)
+        consumer = Consumer(
+            core,
+            method.queue,
+            tag,
+            method.no_ack,
+            session.budget,
+            session.wait,
+            lambda tag: self._consumers.pop(tag, None),
+        )
         core.check_open()
         core.consumers[tag] = consumer.deliver_to(handler, concurrency)
         self._consumers[tag] = consumer
@@ -317,7 +328,6 @@ class Channel(PublishOperations, TopologyOperations):
             started = True
         finally:
             if not started:
-                self._consumers.pop(tag, None)
                 consumer.abandon()
         return consumer
 

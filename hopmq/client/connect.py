@@ -8,6 +8,7 @@ import ssl
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from hopmq import wire
@@ -262,7 +263,7 @@ def _client_properties(name: str, given: FieldTable) -> FieldTable:
 
 
 def _default_name() -> str:
-    program = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"
+    program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
     return f"{platform.node()}:{program}:{os.getpid()}"
 
 

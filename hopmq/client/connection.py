@@ -175,9 +175,15 @@ class Connection(TopologyOperations):
         """
         try:
             async with asyncio.timeout(timeout):
-                for listener in self._session.listeners():
-                    if isinstance(listener, Channel):
-                        await listener.drain()
+                # Handlers may publish on any channel: all of them finish before one is closed.
+                channels = [
+                    listener
+                    for listener in self._session.listeners()
+                    if isinstance(listener, Channel)
+                ]
+                await asyncio.gather(*(channel.stop_consuming() for channel in channels))
+                for channel in channels:
+                    await channel.drain()
         except TimeoutError:
             logger.warning("%s: drain timed out after %g seconds", self._session.label, timeout)
         except ClosedError as error:

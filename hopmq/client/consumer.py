@@ -1,9 +1,10 @@
 """Consumers: by `async for`, by coroutine handler, or by plain callback."""
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, Self
 
 from pamqp.commands import Basic
@@ -42,16 +43,17 @@ class Consumer:
         no_ack: bool,
         budget: ReadingBudget,
         wait: Callable[[asyncio.Future[Any], str], Awaitable[Any]],
+        forget: Callable[[str], object],
     ) -> None:
-        """Belong to `channel`."""
+        """Belong to `channel`; `forget` is called with the tag once everything has ended."""
         self.consumer_tag = consumer_tag
         self.queue = queue
         self._channel = channel
         self.no_ack = no_ack
         self._inbox = Inbox(budget)
         self._wait = wait
-        self._workers: list[asyncio.Task[None]] = []
-        self._busy = 0
+        self._forget = forget
+        self._workers: set[asyncio.Task[None]] = set()
         self._iterable = True
         self._cancelling = False
         self._ended: asyncio.Future[ClosedError | ConsumerCancelledError | None] = (
@@ -86,18 +88,15 @@ class Consumer:
 
         Handlers at work are waited for. Does nothing on a consumer that has ended.
         """
-        if not self.is_active:
-            return
-        self._cancelling = True
-        try:
-            if self._channel.state is ChannelState.OPEN:
+        if self.is_active:
+            self._cancelling = True
+            try:
                 await self._ask_to_stop()
-        except ClosedError:
-            return
-        finally:
-            self._forget_tag()
-            self._give_back()
-            self._end(None)
+            except ClosedError:
+                pass  # the channel went first, and its end is the consumer's
+            finally:
+                self._give_back()
+                self._end(None)
         await self._join_workers()
 
     async def __aenter__(self) -> Self:
@@ -120,13 +119,13 @@ class Consumer:
         if handler is None:
             return self._enqueue
         self._iterable = False
-        if not asyncio.iscoroutinefunction(handler) and not asyncio.iscoroutinefunction(
-            getattr(handler, "__call__", None)  # noqa: B004  # objects with an async __call__
-        ):
+        if not _is_coroutine_function(handler):
             return self._callback(handler)
         for number in range(concurrency):
             name = f"hopmq consumer {self.consumer_tag} worker {number}"
-            self._workers.append(asyncio.create_task(self._work(handler), name=name))
+            worker = asyncio.create_task(self._work(handler), name=name)
+            self._workers.add(worker)
+            worker.add_done_callback(self._worker_ended)
         return self._enqueue
 
     def cancelled_by_broker(self) -> None:
@@ -184,7 +183,7 @@ class Consumer:
         def receive(message: DeliveredMessage) -> None:
             self._admit(message)
             try:
-                handler(message)
+                _refuse_coroutine(handler(message))
             except Exception as error:  # the handler is the user's: nothing may pass the reader
                 self._failed(message, error)
 
@@ -202,13 +201,10 @@ class Consumer:
                 message = await self._inbox.get()
             except (ClosedError, ConsumerCancelledError, StopAsyncIteration):
                 return
-            self._busy += 1
             try:
                 await handler(message)
             except Exception as error:  # the handler is the user's: the worker goes on
                 self._failed(message, error)
-            finally:
-                self._busy -= 1
 
     def _failed(self, message: Message, error: BaseException) -> None:
         logger.error(
@@ -222,13 +218,20 @@ class Consumer:
             message.reject(requeue=True)
 
     async def _ask_to_stop(self) -> None:
+        """Send basic.cancel; what still comes before cancel-ok goes back."""
+        if self._channel.state is not ChannelState.OPEN:
+            return
+        if not self.no_ack:
+            self._channel.consumers[self.consumer_tag] = self._return_at_once
         waiter: asyncio.Future[Basic.CancelOk] = asyncio.get_running_loop().create_future()
         method = new_method(Basic.Cancel, consumer_tag=self.consumer_tag)
-        self._channel.request(waiter, method, Basic.CancelOk)
+        self._channel.request(waiter, method, Basic.CancelOk, before_reply=self._forget_tag)
         await self._wait(waiter, "Basic.Cancel")
 
     def _give_back(self) -> None:
-        """Return what nobody has read to the queue."""
+        """Return what nobody has read to the queue; without acks it stays readable."""
+        if self.no_ack:
+            return
         for message in self._inbox.take_all():
             if not message.settled:
                 message.reject(requeue=True)
@@ -243,9 +246,29 @@ class Consumer:
             self._inbox.close(error.again)
         else:
             self._inbox.close(lambda: error)
+        if not self._workers:
+            self._forget(self.consumer_tag)
+
+    def _worker_ended(self, worker: asyncio.Task[None]) -> None:
+        self._workers.discard(worker)
+        if self._ended.done() and not self._workers:
+            self._forget(self.consumer_tag)
 
     async def _join_workers(self) -> None:
         current = asyncio.current_task()
         others = [worker for worker in self._workers if worker is not current]
         if others:
             await asyncio.wait(others)
+
+
+def _is_coroutine_function(handler: object) -> bool:
+    """Return whether calling `handler`, a function or an object, makes a coroutine."""
+    call = getattr(handler, "__call__", None)  # noqa: B004  # not whether, but what is called
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
+
+
+def _refuse_coroutine(outcome: object) -> None:
+    """Raise for a plain handler, such as a lambda, that made a coroutine nobody would run."""
+    if isinstance(outcome, CoroutineType):
+        outcome.close()
+        raise UsageError("the handler returned a coroutine; pass the coroutine function itself")

@@ -189,8 +189,12 @@ class Session:
     def _on_channel_event(self, event: CoreEvent) -> None:
         match event:
             case ChannelEnded():
-                logger.warning("%s: channel %d closed: %s", self.label, event.channel, event.error)
                 listener = self._listeners.pop(event.channel, None)
+                # Without a listener its end concerns only the request that caused it.
+                level = logging.DEBUG if listener is None else logging.WARNING
+                logger.log(
+                    level, "%s: channel %d closed: %s", self.label, event.channel, event.error
+                )
                 if listener is not None:
                     listener.channel_ended(event.error)
             case ConsumerCancelled(channel=channel) if channel in self._listeners:
