@@ -1,0 +1,56 @@
+# A front for Hatch: what each command does stands in pyproject.toml, [tool.hatch.envs.default].
+# Python 3.11 or newer and a C compiler are enough; Hatch itself goes into .hatch, the
+# development environment into .venv.
+#
+#   make test ARGS="-k confirms"      pass words on to a command
+#   make demo PYTHON=python3.13       choose the Python (make clean-env first to change it)
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo "$$python" && break; done)
+HATCH_VERSION = 1.18.*
+HATCH = .hatch/bin/hatch
+RUN = HATCH_DATA_DIR=$(CURDIR)/.hatch/data $(HATCH) run
+
+COMMANDS = demo test test-pure cov lint format types schemas docs bench fuzz sanitize drifts \
+	brokers check build
+
+.DEFAULT_GOAL = help
+.PHONY: help clean clean-env $(COMMANDS)
+
+$(COMMANDS): .hatch/ready
+	@$(RUN) $@ $(ARGS)
+
+# The stamp comes last, so that an interrupted set-up is begun anew.
+.hatch/ready:
+	@test -n "$(PYTHON)" || { echo "HopMQ needs Python 3.11 or newer: make PYTHON=..." >&2; exit 1; }
+	@echo "setting up Hatch with $(PYTHON) in .hatch"
+	@rm -rf .hatch .venv
+	@"$(PYTHON)" -m venv .hatch
+	@.hatch/bin/python -m pip install --quiet --disable-pip-version-check "hatch==$(HATCH_VERSION)"
+	@touch $@
+
+help:
+	@echo "make demo      connect, publish and consume 20,000 messages, show rates and counts"
+	@echo "make test      the whole test suite, on both codecs"
+	@echo "make test-pure the same without the compiled codec"
+	@echo "make lint      style of Python and Cython, spelling"
+	@echo "make format    bring the code into that style"
+	@echo "make types     mypy and pyright"
+	@echo "make docs      build the documentation, warnings are errors"
+	@echo "make schemas   pyproject.toml and the workflow against their schemas"
+	@echo "make bench     benchmarks of the codecs"
+	@echo "make fuzz      mutated frames through both codecs"
+	@echo "make sanitize  the compiled codec under AddressSanitizer and UBSan"
+	@echo "make drifts    planted mistakes that the tests must find"
+	@echo "make cov       the test suite with its coverage"
+	@echo "make brokers   RabbitMQ of other releases, for the tests (Debian, root)"
+	@echo "make check     everything that a change has to pass"
+	@echo "make clean     remove what was built;  make clean-env  the environments too"
+
+clean:
+	rm -rf build dist *.egg-info docs/_build .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -f hopmq/_speedups/*.c hopmq/_speedups/*.so
+
+clean-env: clean
+	rm -rf .hatch .venv

@@ -1,0 +1,133 @@
+"""The configuration of one RabbitMQ node: ports, files and environment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from hopmq.testing.certificates import Certificates
+from hopmq.testing.installations import Installation
+from hopmq.testing.ports import LOOPBACK, free_ports
+
+MANAGEMENT = "rabbitmq_management"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The ports of one node, all on the loopback interface."""
+
+    amqp: int
+    tls: int
+    management: int
+    distribution: int
+    names: int
+
+    @classmethod
+    def free(cls) -> "Ports":
+        """Pick ports that nothing listens on."""
+        amqp, tls, management, distribution, names = free_ports(5)
+        return cls(
+            amqp=amqp, tls=tls, management=management, distribution=distribution, names=names
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """What a node is told at its start.
+
+    Attributes:
+        installation: Release to run.
+        folder: Folder of the node's data, as seen from the machine.
+        ports: Ports to listen on.
+        certificates: Certificates of the TLS listener; None for no such listener.
+        plugins: Names of the plugins to enable.
+        config: More lines for `rabbitmq.conf`.
+        schedulers: Threads that run Erlang code.
+    """
+
+    installation: Installation
+    folder: Path
+    ports: Ports = field(default_factory=Ports.free)
+    certificates: Certificates | None = None
+    plugins: Sequence[str] = ()
+    config: str = ""
+    schedulers: int = 2
+
+    @property
+    def node_name(self) -> str:
+        """Erlang's name of the node; no other node on the machine has it."""
+        return f"hopmq-{self.ports.amqp}@localhost"
+
+    def write(self) -> None:
+        """Write the files that the node reads."""
+        (self.folder / "node.conf").write_text("\n".join(self._lines()) + "\n")
+        (self.folder / "plugins").write_text(f"[{','.join(self.plugins)}].\n")
+
+    def environment(self) -> dict[str, str]:
+        """Return the whole environment of the node and of commands about it."""
+        home = str(self._inside(self.folder))
+        return {
+            "HOME": home,
+            "PATH": self.installation.path,
+            "LANG": "C.UTF-8",
+            # A name server of its own: no daemon stays behind, no other node is met.
+            "ERL_EPMD_PORT": str(self.ports.names),
+            "ERL_EPMD_ADDRESS": LOOPBACK,
+            "ERL_CRASH_DUMP_SECONDS": "0",
+            # Makes the start script become the broker instead of waiting for it.
+            "RUNNING_UNDER_SYSTEMD": "true",
+            "RABBITMQ_NODENAME": self.node_name,
+            "RABBITMQ_DIST_PORT": str(self.ports.distribution),
+            "RABBITMQ_MNESIA_BASE": f"{home}/data",
+            "RABBITMQ_LOG_BASE": f"{home}/log",
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_PID_FILE": f"{home}/pid",
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_CONFIG_FILE": f"{home}/node",
+            "RABBITMQ_ADVANCED_CONFIG_FILE": f"{home}/none",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{home}/plugins",
+        }
+
+    def server_environment(self) -> dict[str, str]:
+        """Return the environment of the node itself."""
+        count = self.schedulers
+        arguments = (
+            # Idle threads sleep at once: several brokers share a small machine.
+            f"+S {count}:{count} +sbwt none +sbwtdcpu none +sbwtdio none "
+            f"-kernel inet_dist_use_interface {{{LOOPBACK.replace('.', ',')}}}"
+        )
+        return {**self.environment(), "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": arguments}
+
+    def _lines(self) -> list[str]:
+        return [
+            f"listeners.tcp.1 = {LOOPBACK}:{self.ports.amqp}",
+            "disk_free_limit.absolute = 50MB",
+            "log.console = true",
+            "log.console.level = info",
+            "log.file = false",
+            *self._tls_lines(),
+            *self._management_lines(),
+            *self.config.splitlines(),
+        ]
+
+    def _tls_lines(self) -> list[str]:
+        if self.certificates is None:
+            return []
+        return [
+            f"listeners.ssl.1 = {LOOPBACK}:{self.ports.tls}",
+            f"ssl_options.cacertfile = {self._inside(self.certificates.authority)}",
+            f"ssl_options.certfile = {self._inside(self.certificates.server)}",
+            f"ssl_options.keyfile = {self._inside(self.certificates.server_key)}",
+            "ssl_options.verify = verify_peer",
+            "ssl_options.fail_if_no_peer_cert = false",
+        ]
+
+    def _management_lines(self) -> list[str]:
+        if MANAGEMENT not in self.plugins:
+            return []
+        return [
+            f"management.tcp.ip = {LOOPBACK}",
+            f"management.tcp.port = {self.ports.management}",
+        ]
+
+    def _inside(self, path: Path) -> PurePosixPath:
+        return self.installation.inside(path)

@@ -1,0 +1,1 @@
+"""The real brokers that tests run against, and the tests of the starter."""

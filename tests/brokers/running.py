@@ -1,0 +1,39 @@
+"""The brokers that run for the whole test session, each started when a test first needs it."""
+
+from hopmq.testing import Installation, RabbitMQ
+
+PLUGINS = ("rabbitmq_auth_mechanism_ssl", "rabbitmq_consistent_hash_exchange")
+
+CONFIG = """\
+auth_mechanisms.1 = PLAIN
+auth_mechanisms.2 = AMQPLAIN
+auth_mechanisms.3 = EXTERNAL
+ssl_cert_login_from = common_name
+"""
+
+
+class SessionBrokers:
+    """Shared brokers: tests leave them running and in good health."""
+
+    def __init__(self) -> None:
+        """Begin with none running."""
+        self._running: dict[Installation, RabbitMQ] = {}
+
+    def get(self, installation: Installation) -> RabbitMQ:
+        """Return the broker of that installation, started if need be."""
+        if installation not in self._running:
+            broker = new_broker(installation)
+            broker.start()
+            self._running[installation] = broker
+        return self._running[installation]
+
+    def stop(self) -> None:
+        """Stop them all."""
+        for broker in self._running.values():
+            broker.stop()
+        self._running.clear()
+
+
+def new_broker(installation: Installation) -> RabbitMQ:
+    """Describe a broker with everything the client's tests use; not started yet."""
+    return RabbitMQ(installation, tls=True, plugins=PLUGINS, config=CONFIG)

@@ -1,0 +1,144 @@
+"""What every test may ask for: brokers, event loops with codecs, and names nobody else uses."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+import hopmq
+from brokers.running import SessionBrokers, new_broker
+from brokers.selection import BrokerChoice, chosen_brokers
+from flavours import Flavour, flavours
+from hopmq import wire
+from hopmq.testing import RabbitMQ
+
+BROKERS = chosen_brokers()
+INSTALLED = [each for each in BROKERS if each.installation is not None]
+NO_BROKER = BrokerChoice(label="no-broker")
+FLAVOURS = flavours()
+
+_serial = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningBroker:
+    """A broker as most tests see it: its address, its release and, if it is ours, its controls."""
+
+    label: str
+    url: str
+    rabbitmq: RabbitMQ | None
+
+    @property
+    def version(self) -> str | None:
+        """Release, or None for one that was given by its address alone."""
+        return self.rabbitmq.version if self.rabbitmq else None
+
+
+# --- brokers -----------------------------------------------------------------------------------
+
+
+def _label(choice: BrokerChoice) -> str:
+    return choice.label
+
+
+@pytest.fixture(scope="session")
+def session_brokers() -> Iterator[SessionBrokers]:
+    """Return the brokers of this session, and stop them at its end."""
+    brokers = SessionBrokers()
+    try:
+        yield brokers
+    finally:
+        brokers.stop()
+
+
+@pytest.fixture(scope="session", params=BROKERS or [NO_BROKER], ids=_label)
+def broker(request: pytest.FixtureRequest, session_brokers: SessionBrokers) -> RunningBroker:
+    """Return each broker in turn, shared by the whole session."""
+    choice: BrokerChoice = request.param
+    if choice.installation is None:
+        return RunningBroker(label=choice.label, url=choice.url or "", rabbitmq=None)
+    rabbitmq = session_brokers.get(choice.installation)
+    return RunningBroker(label=choice.label, url=rabbitmq.url, rabbitmq=rabbitmq)
+
+
+@pytest.fixture(scope="session", params=INSTALLED or [NO_BROKER], ids=_label)
+def rabbitmq(request: pytest.FixtureRequest, session_brokers: SessionBrokers) -> RabbitMQ:
+    """Return each broker that we started, for tests that need TLS or `ctl`; leave it healthy."""
+    return session_brokers.get(request.param.installation)
+
+
+@pytest.fixture(scope="module", params=INSTALLED or [NO_BROKER], ids=_label)
+def _rabbitmq_of_module(request: pytest.FixtureRequest) -> Iterator[RabbitMQ]:
+    with new_broker(request.param.installation) as started:
+        yield started
+
+
+@pytest.fixture
+def own_rabbitmq(_rabbitmq_of_module: RabbitMQ) -> RabbitMQ:
+    """Return a broker of the module's own, to kill, pause and restart; it runs at the beginning."""
+    _rabbitmq_of_module.start()
+    _rabbitmq_of_module.resume()
+    return _rabbitmq_of_module
+
+
+@pytest.fixture
+def amqp_url(broker: RunningBroker) -> str:
+    """Return the address of each broker in turn."""
+    return broker.url
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """Return a name for queues and exchanges that no other test uses."""
+    return f"{request.node.originalname}-{next(_serial)}"
+
+
+# --- event loops and codecs --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", params=FLAVOURS, ids=str)
+def flavour(request: pytest.FixtureRequest) -> Flavour:
+    """Return each combination of event loop and codec in turn."""
+    chosen: Flavour = request.param
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def anyio_backend(flavour: Flavour) -> tuple[str, dict[str, bool]]:
+    """Run asynchronous tests on the flavour's event loop."""
+    return "asyncio", {"use_uvloop": flavour.loop == "uvloop"}
+
+
+@pytest.fixture(autouse=True)
+def _codec_of_flavour(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "flavour" in request.fixturenames:
+        monkeypatch.setattr(wire, "active", request.getfixturevalue("flavour").codec)
+
+
+# --- the run -----------------------------------------------------------------------------------
+
+
+def pytest_report_header() -> list[str]:
+    """Say what this run uses."""
+    labels = ", ".join(each.label for each in BROKERS) or "NONE: tests against one are left out"
+    return [
+        f"hopmq: {hopmq.__file__}",
+        f"codec: {wire.reason}",
+        f"flavours: {', '.join(map(str, FLAVOURS))}",
+        f"brokers: {labels}",
+    ]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests of a broker where there is none."""
+    without = {item for item in items if NO_BROKER.label in _parameters(item)}
+    if without:
+        config.hook.pytest_deselected(items=list(without))
+        items[:] = [item for item in items if item not in without]
+
+
+def _parameters(item: pytest.Item) -> set[str]:
+    callspec = getattr(item, "callspec", None)
+    values = callspec.params.values() if callspec else ()
+    return {value.label for value in values if isinstance(value, BrokerChoice)}
