@@ -49,8 +49,8 @@ class EncodeError(UsageError, ValueError):
     def __init__(self, reason: str, path: str = "") -> None:
         """Describe what cannot be encoded and where it stands."""
         super().__init__(f"{path}: {reason}" if path else reason)
-        self.reason = reason
-        self.path = path
+        self.reason: str = reason
+        self.path: str = path
 
 
 class AlreadySettledError(UsageError):
@@ -74,9 +74,9 @@ class FrameSyntaxError(HopMQError):
     def __init__(self, offset: int, reason: str, reply_code: int = 502) -> None:
         """Describe a fault at `offset`."""
         super().__init__(f"{reason} (at byte {offset})")
-        self.offset = offset
-        self.reason = reason
-        self.reply_code = reply_code
+        self.offset: int = offset
+        self.reason: str = reason
+        self.reply_code: int = reply_code
 
     def __eq__(self, other: object) -> bool:
         """Compare by content, so that event lists can be compared."""
@@ -88,7 +88,9 @@ class FrameSyntaxError(HopMQError):
             other.reply_code,
         )
 
-    __hash__ = HopMQError.__hash__
+    def __hash__(self) -> int:
+        """Agree with equality."""
+        return hash((self.offset, self.reason, self.reply_code))
 
 
 # --- connecting ------------------------------------------------------------------------------
@@ -138,13 +140,13 @@ class ClosedError(HopMQError):
         text = f"{code} {reply_text}" if code else reply_text
         hint = hint or self.default_hint
         super().__init__(f"{text} ({hint})" if hint else text)
-        self.reply_code = code
-        self.reply_text = reply_text
-        self.class_id = class_id
-        self.method_id = method_id
-        self.by_peer = by_peer
-        self.hint = hint
-        self.unprocessed = False
+        self.reply_code: int = code
+        self.reply_text: str = reply_text
+        self.class_id: int = class_id
+        self.method_id: int = method_id
+        self.by_peer: bool = by_peer
+        self.hint: str = hint
+        self.unprocessed: bool = False
 
     def again(self) -> Self:
         """Return a new error that says the same, so that each waiter has a traceback of its own."""
@@ -359,7 +361,7 @@ class ConsumerCancelledError(HopMQError):
     def __init__(self, message: str, consumer_tag: str) -> None:
         """Name the consumer that ended."""
         super().__init__(message)
-        self.consumer_tag = consumer_tag
+        self.consumer_tag: str = consumer_tag
 
 
 # --- publishing ------------------------------------------------------------------------------
@@ -372,7 +374,7 @@ class PublishError(HopMQError):
         retry_safe: True when publishing again cannot create a duplicate.
     """
 
-    retry_safe = False
+    retry_safe: bool = False
 
 
 class PublishReturnedError(PublishError):
@@ -384,7 +386,7 @@ class PublishReturnedError(PublishError):
         exchange, routing_key: Where it was published to.
     """
 
-    retry_safe = True
+    retry_safe: bool = True
 
     def __init__(self, reply_code: int, reply_text: str, exchange: str, routing_key: str) -> None:
         """Say which publish came back and why."""
@@ -393,10 +395,10 @@ class PublishReturnedError(PublishError):
             f"(exchange {exchange!r}, routing key {routing_key!r}); bind a queue to that key, "
             "or publish without mandatory"
         )
-        self.reply_code = reply_code
-        self.reply_text = reply_text
-        self.exchange = exchange
-        self.routing_key = routing_key
+        self.reply_code: int = reply_code
+        self.reply_text: str = reply_text
+        self.exchange: str = exchange
+        self.routing_key: str = routing_key
 
 
 class PublishNackedError(PublishError):
@@ -409,7 +411,7 @@ class PublishNackedError(PublishError):
 class PublishNotSentError(PublishError):
     """The message never left this process: publishing again is safe."""
 
-    retry_safe = True
+    retry_safe: bool = True
 
 
 class PublishNotSentTimeoutError(PublishNotSentError, TimeoutError):
@@ -438,5 +440,5 @@ class PublishManyError(PublishError):
         super().__init__(
             f"{len(failed)} of {len(outcomes)} messages were not confirmed; the first: {failed[0]}"
         )
-        self.outcomes = list(outcomes)
-        self.retry_safe = all(getattr(error, "retry_safe", True) for error in failed)
+        self.outcomes: list[object] = list(outcomes)
+        self.retry_safe: bool = all(getattr(error, "retry_safe", True) for error in failed)

@@ -21,8 +21,17 @@ class Timestamp(int):
 
 
 FieldValue: TypeAlias = (
-    "bool | int | float | Decimal | str | bytes | datetime | Timestamp "
-    "| Sequence[FieldValue] | Mapping[str, FieldValue] | None"
+    bool
+    | int
+    | float
+    | Decimal
+    | str
+    | bytes
+    | datetime
+    | Timestamp
+    | Sequence["FieldValue"]
+    | Mapping[str, "FieldValue"]
+    | None
 )
 """A value in a table of headers or arguments."""
 

@@ -26,6 +26,8 @@ _TEXTS: Final = {
     "name",
 }
 _VERIFY: Final = {"verify_peer", "verify_none"}
+_MAX_DIGITS: Final = 10
+_STRAY: Final = "percent-encode / ? # @ in names and passwords (%2F %3F %23 %40)"
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -74,13 +76,16 @@ def parse_url(url: str) -> Endpoint:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise UsageError("not a valid URL: check its host and port") from error
+    except ValueError:
+        # Its text may quote the password: what stands behind a stray `/` looks like a port.
+        raise UsageError(f"not a valid URL: check its host and port; {_STRAY}") from None
     if parts.scheme not in _PORTS:
         known = ", ".join(f"{scheme}://" for scheme in _PORTS)
         raise UsageError(f"unknown URL scheme {parts.scheme!r}; HopMQ knows {known}")
     if port == 0:
         raise UsageError("port 0 in a URL: a broker's port is 1 to 65535")
+    if parts.fragment or "@" in parts.path or "@" in parts.query:
+        raise UsageError(f"not a valid URL: {_STRAY}")
     numbers, texts, mechanisms, vhost = _query(parts)
     unix = parts.scheme == "amqp+unix"
     if unix and not parts.path:
@@ -133,6 +138,6 @@ def _query(
 
 
 def _number(name: str, value: str) -> int:
-    if not value.isascii() or not value.isdigit():
-        raise UsageError(f"URL parameter {name} is a whole number, not {value!r}")
+    if not value.isascii() or not value.isdigit() or len(value) > _MAX_DIGITS:
+        raise UsageError(f"URL parameter {name} is a whole number, not {value[:20]!r}")
     return int(value)

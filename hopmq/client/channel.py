@@ -26,7 +26,7 @@ from hopmq.errors import ClosedError, UsageError
 from hopmq.typedefs import FieldTable
 from hopmq.wire import Returned, new_method
 
-logger = logging.getLogger("hopmq.client")
+logger: logging.Logger = logging.getLogger("hopmq.client")
 
 R = TypeVar("R")
 
@@ -146,17 +146,21 @@ class Channel(PublishOperations, TopologyOperations):
         fetched = self._session.core.codec.Fetched
         method = new_method(Basic.Get, queue=_name(queue), no_ack=no_ack)
 
-        def give_back(reply: Any) -> None:
+        def admit(reply: Any) -> None:
+            # At once: an ack of a later message in the same turn must not reach over this one.
             if isinstance(reply, fetched) and not no_ack:
                 self._core.deliveries.unsettled.add(reply.delivery_tag)
+
+        def give_back(reply: Any) -> None:
+            if isinstance(reply, fetched) and not no_ack:
                 self._core.reject(reply.delivery_tag, requeue=True)
 
-        reply = await self._ask(method, fetched, Basic.GetEmpty, on_abandoned=give_back)
+        reply = await self._ask(
+            method, fetched, Basic.GetEmpty, before_reply=admit, on_abandoned=give_back
+        )
         if not isinstance(reply, FetchedMessage):
             return None
         reply.context = self._core
-        if not no_ack:
-            self._core.deliveries.unsettled.add(reply.delivery_tag)
         return reply
 
     async def set_prefetch(self, count: int) -> None:
@@ -164,8 +168,7 @@ class Channel(PublishOperations, TopologyOperations):
 
         RabbitMQ reads basic.qos this way: the count holds per consumer.
         """
-        if not 0 <= count <= _MAX_PREFETCH:
-            raise UsageError(f"prefetch is 0 to {_MAX_PREFETCH}, not {count}")
+        check_prefetch(count)
         await self._ask(new_method(Basic.Qos, prefetch_count=count), Basic.QosOk)
 
     async def recover(self) -> None:
@@ -289,10 +292,13 @@ class Channel(PublishOperations, TopologyOperations):
         self,
         method: Frame,
         *replies: type,
+        before_reply: Callable[[Any], None] | None = None,
         on_abandoned: Callable[[Any], None] | None = None,
     ) -> Any:  # the reply is one of `replies`
         waiter: asyncio.Future[Any] = self._session.loop.create_future()
-        self._core.request(waiter, method, *replies, on_abandoned=on_abandoned)
+        self._core.request(
+            waiter, method, *replies, before_reply=before_reply, on_abandoned=on_abandoned
+        )
         return await self._session.wait(waiter, method.name, on_abandoned)
 
     async def _ask_topology(self, method: Frame, reply: type[R]) -> R:
@@ -330,6 +336,12 @@ class Channel(PublishOperations, TopologyOperations):
             if not started:
                 consumer.abandon()
         return consumer
+
+
+def check_prefetch(count: int) -> None:
+    """Refuse a prefetch that basic.qos cannot carry."""
+    if not 0 <= count <= _MAX_PREFETCH:
+        raise UsageError(f"prefetch is 0 to {_MAX_PREFETCH}, not {count}")
 
 
 def _name(entity: Queue | str) -> str:

@@ -34,7 +34,7 @@ from hopmq.wire.limits import (
 
 T = TypeVar("T")
 
-logger = logging.getLogger("hopmq.connection")
+logger: logging.Logger = logging.getLogger("hopmq.connection")
 
 _DEFAULT_MECHANISMS = ("PLAIN", "AMQPLAIN")
 _MAX_SHORT = 65_535
@@ -154,7 +154,7 @@ def plan(endpoint: Endpoint, options: ConnectOptions) -> Plan:
     """Combine a URL with the options; options win."""
     numbers = endpoint.numbers
     name = options.name or endpoint.texts.get("name") or _default_name()
-    mechanisms = options.auth_mechanisms or endpoint.mechanisms or _DEFAULT_MECHANISMS
+    mechanisms = _first(options.auth_mechanisms, endpoint.mechanisms or None, _DEFAULT_MECHANISMS)
     tuning = Tuning(
         heartbeat=_first(options.heartbeat, numbers.get("heartbeat"), 60),
         frame_max=_first(options.frame_max, numbers.get("frame_max"), DEFAULT_FRAME_MAX),
@@ -173,6 +173,8 @@ def plan(endpoint: Endpoint, options: ConnectOptions) -> Plan:
         max_message_size=options.max_message_size,
     )
     milliseconds = numbers.get("connection_timeout")
+    if milliseconds == 0:
+        raise UsageError("URL parameter connection_timeout is at least 1 millisecond")
     seconds = 10.0 if milliseconds is None else milliseconds / 1000
     return Plan(
         address=endpoint.address,
@@ -238,7 +240,9 @@ async def _connect(attempt: Plan, options: ConnectOptions) -> Connection:
 
 def _target(endpoint: Endpoint, options: ConnectOptions) -> Target:
     context = client_context(endpoint)
-    if endpoint.tls and options.ssl_context is not None:
+    if options.ssl_context is not None:
+        if not endpoint.tls:
+            raise UsageError(f"{endpoint.address} is not encrypted: an ssl_context needs amqps://")
         context = options.ssl_context
     return Target(
         host=endpoint.host,

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 from pamqp.base import Frame
 from pamqp.commands import Connection as ConnectionMethods
 
-from hopmq.client.channel import Channel, OnReturn
+from hopmq.client.channel import Channel, OnReturn, check_prefetch
 from hopmq.client.opening import Opening
 from hopmq.client.publishing import Window
 from hopmq.client.session import Session
@@ -18,7 +18,7 @@ from hopmq.errors import ClosedError, ConnectionClosed
 from hopmq.typedefs import FieldTable
 from hopmq.wire import new_method
 
-logger = logging.getLogger("hopmq.connection")
+logger: logging.Logger = logging.getLogger("hopmq.connection")
 
 R = TypeVar("R")
 
@@ -35,7 +35,7 @@ class Connection(TopologyOperations):
         self._core = session.core
         self._topology = TopologyChannel(session.open_channel, session.wait)
         self._publish_timeout = publish_timeout
-        self.name = name
+        self.name: str = name
 
     def __repr__(self) -> str:
         """Show name, peer and state."""
@@ -122,9 +122,11 @@ class Connection(TopologyOperations):
             on_return: Called with each mandatory message that comes back.
 
         Raises:
+            UsageError: A bound that cannot be meant.
             NoChannelAvailableError: All `channel_max` channels are in use.
             ConnectionClosed: The connection has ended.
         """
+        check_prefetch(prefetch)
         window = Window(messages=max_unconfirmed, size=max_unconfirmed_size)
         timeout = self._publish_timeout if publish_timeout is None else publish_timeout
 
@@ -166,6 +168,7 @@ class Connection(TopologyOperations):
                 await asyncio.shield(link.lost)
         except TimeoutError:
             link.abort()
+            await asyncio.shield(link.lost)
 
     async def drain(self, timeout: float = 30.0) -> None:  # noqa: ASYNC109  # bounds several waits
         """Stop consumers, let handlers finish, wait for confirms, and close. Idempotent.

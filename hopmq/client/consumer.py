@@ -17,7 +17,7 @@ from hopmq.core.states import ChannelState
 from hopmq.errors import ClosedError, ConsumerCancelledError, UsageError
 from hopmq.wire import new_method
 
-logger = logging.getLogger("hopmq.client")
+logger: logging.Logger = logging.getLogger("hopmq.client")
 
 Handler = Callable[[Message], Awaitable[None] | None]
 """Called with each message; a coroutine function, or a plain one that must not block."""
@@ -46,10 +46,10 @@ class Consumer:
         forget: Callable[[str], object],
     ) -> None:
         """Belong to `channel`; `forget` is called with the tag once everything has ended."""
-        self.consumer_tag = consumer_tag
-        self.queue = queue
+        self.consumer_tag: str = consumer_tag
+        self.queue: str = queue
         self._channel = channel
-        self.no_ack = no_ack
+        self.no_ack: bool = no_ack
         self._inbox = Inbox(budget)
         self._wait = wait
         self._forget = forget
@@ -225,7 +225,9 @@ class Consumer:
             self._channel.consumers[self.consumer_tag] = self._return_at_once
         waiter: asyncio.Future[Basic.CancelOk] = asyncio.get_running_loop().create_future()
         method = new_method(Basic.Cancel, consumer_tag=self.consumer_tag)
-        self._channel.request(waiter, method, Basic.CancelOk, before_reply=self._forget_tag)
+        self._channel.request(
+            waiter, method, Basic.CancelOk, before_reply=lambda _: self._forget_tag()
+        )
         await self._wait(waiter, "Basic.Cancel")
 
     def _give_back(self) -> None:

@@ -27,9 +27,9 @@ class ReadingBudget:
         is_awaiting: Callable[[], bool],
     ) -> None:
         """Start with nothing unread."""
-        self.limit = limit
-        self.unread = 0
-        self.paused = False
+        self.limit: int = limit
+        self.unread: int = 0
+        self.paused: bool = False
         self._pause = pause
         self._resume = resume
         self._is_awaiting = is_awaiting

@@ -10,7 +10,7 @@ from hopmq.core.channel import RETURN_TOKEN, ChannelCore, Settlement
 from hopmq.typedefs import FieldTable, Timestamp
 from hopmq.wire import Codec, Delivery, Fetched, Properties
 
-logger = logging.getLogger("hopmq.client")
+logger: logging.Logger = logging.getLogger("hopmq.client")
 
 
 class Message:
@@ -37,6 +37,16 @@ class Message:
         redelivered: bool
         delivery_tag: int
         context: Any  # a ChannelCore; the wire layer, which owns the slot, does not know the type
+
+    # Wire events compare by content and have no hash; a message is itself and nothing else, so
+    # that it can stand in sets and dictionaries.
+    def __eq__(self, other: object) -> bool:
+        """Compare by identity."""
+        return self is other
+
+    def __hash__(self) -> int:
+        """Hash by identity."""
+        return object.__hash__(self)
 
     @property
     def properties(self) -> Properties:

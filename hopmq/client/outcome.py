@@ -29,7 +29,7 @@ class Receipt:
 
     def __init__(self, delivery_tag: int) -> None:
         """Stand for the confirm of `delivery_tag`."""
-        self.delivery_tag = delivery_tag
+        self.delivery_tag: int = delivery_tag
 
     @property
     def confirmed(self) -> bool:
@@ -57,9 +57,9 @@ class PublishHandle:
 
     def __init__(self, size: int, deadline: float) -> None:
         """Start undecided."""
-        self.size = size
-        self.deadline = deadline
-        self.delivery_tag = 0
+        self.size: int = size
+        self.deadline: float = deadline
+        self.delivery_tag: int = 0
         self._settled = False
         self._error: HopMQError | None = None
         self._waiters: list[asyncio.Future[None]] | None = None

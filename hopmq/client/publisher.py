@@ -205,9 +205,8 @@ class PublishOperations:
 
     async def wait_for_confirms(self) -> None:
         """Wait until every publish so far has its outcome; each has a deadline."""
-        for publish in self._core.confirms or ():
-            if isinstance(publish, PublishHandle):
-                await publish.wait()
+        for publish in self._publishing.undecided():
+            await publish.wait()
 
     async def _let_others_run(self, handle: PublishHandle) -> None:
         """Wait while publishing is held back for another reason than the window."""

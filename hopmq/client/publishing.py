@@ -118,6 +118,10 @@ class Publishing:
             "unconfirmed messages is full"
         )
 
+    def undecided(self) -> list[PublishHandle]:
+        """Return the publishes that have no outcome yet, written or held, oldest first."""
+        return [*self._written(), *(held[0] for held in self._held)]
+
     def withdraw(self, handle: PublishHandle) -> None:
         """Drop a message that is still held; one that was written is not affected."""
         held = deque(publish for publish in self._held if publish[0] is not handle)
@@ -185,6 +189,10 @@ class Publishing:
             and confirms.outstanding_bytes + size <= self._window.size
         )
 
+    def _written(self) -> list[PublishHandle]:
+        confirms = self._channel.confirms or ()
+        return [publish for publish in confirms if isinstance(publish, PublishHandle)]
+
     # --- deadlines ---------------------------------------------------------------------------
 
     def _arm(self, deadline: float) -> None:
@@ -197,8 +205,7 @@ class Publishing:
     def _sweep(self) -> None:
         """End what is overdue."""
         now = self._loop.time()
-        confirms = self._channel.confirms
-        written = [publish for publish in confirms or () if isinstance(publish, PublishHandle)]
+        written = self._written()
         for handle in written:
             if handle.deadline <= now:
                 handle.timed_out()

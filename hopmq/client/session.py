@@ -27,7 +27,7 @@ from hopmq.errors import ClosedError, ConnectionClosed, RequestTimeoutError
 from hopmq.transport.link import Link
 from hopmq.wire import Returned
 
-logger = logging.getLogger("hopmq.connection")
+logger: logging.Logger = logging.getLogger("hopmq.connection")
 
 R = TypeVar("R")
 
@@ -68,15 +68,15 @@ class Session:
         max_unread_size: int,
     ) -> None:
         """Prepare a link; nothing is connected yet."""
-        self.core = core
-        self.loop = loop
-        self.label = label
-        self.link = Link(core, loop, self._on_events, self._resume_publishing, label)
+        self.core: ConnectionCore = core
+        self.loop: asyncio.AbstractEventLoop = loop
+        self.label: str = label
+        self.link: Link = Link(core, loop, self._on_events, self._resume_publishing, label)
         self.blocked: str | None = None
         self.opened: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[ConnectionClosed] = loop.create_future()
-        self.request_timeout = request_timeout
-        self.budget = ReadingBudget(
+        self.request_timeout: float = request_timeout
+        self.budget: ReadingBudget = ReadingBudget(
             max_unread_size, self.link.pause_reading, self.link.resume_reading, self._is_awaiting
         )
         self._listeners: dict[int, ChannelListener] = {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pamqp.base import Frame
 from pamqp.commands import Basic, Channel, Confirm
 
+from hopmq.core.closing import closing_method
 from hopmq.core.confirms import ConfirmLedger, PendingPublish
 from hopmq.core.deliveries import DeliveryLedger
 from hopmq.core.replies import NOBODY, Reply, ReplyQueue, ReplySlot, Waiter
@@ -73,15 +74,15 @@ class ChannelCore:
     ) -> None:
         """Belong to `connection` as number `channel_id`."""
         self._connection = connection
-        self.channel_id = channel_id
-        self.state = state
+        self.channel_id: int = channel_id
+        self.state: ChannelState = state
         self.error: ClosedError | None = None
         # Any: the owner chose the class that the decoder makes deliveries of.
         self.consumers: dict[str, Callable[[Any], None]] = {}
         self.confirms: ConfirmLedger | None = None
-        self.deliveries = DeliveryLedger()
-        self.replies = ReplyQueue()
-        self.flowing = True
+        self.deliveries: DeliveryLedger = DeliveryLedger()
+        self.replies: ReplyQueue = ReplyQueue()
+        self.flowing: bool = True
 
     # --- sending ---------------------------------------------------------------------------
 
@@ -104,7 +105,7 @@ class ChannelCore:
         method: Frame,
         *replies: type,
         on_abandoned: Callable[[Reply], None] | None = None,
-        before_reply: Callable[[], None] | None = None,
+        before_reply: Callable[[Reply], None] | None = None,
     ) -> None:
         """Write a method whose reply, one of `replies`, goes to `waiter`."""
         self.check_open()
@@ -114,7 +115,8 @@ class ChannelCore:
     def select_confirms(self, waiter: Waiter) -> None:
         """Turn confirm mode on; tags count from this point (RabbitMQ, publisher confirms)."""
         self.request(waiter, new_method(Confirm.Select), Confirm.SelectOk)
-        self.confirms = ConfirmLedger()
+        if self.confirms is None:
+            self.confirms = ConfirmLedger()
 
     def publish(
         self,
@@ -132,6 +134,9 @@ class ChannelCore:
         """
         if self.state is not ChannelState.OPEN:
             self.check_open()
+        confirms = self.confirms
+        if confirms is not None and pending is None:
+            raise UsageError("in confirm mode the broker counts every publish")
         connection = self._connection
         written = connection.append_publish(
             connection.out,
@@ -144,19 +149,16 @@ class ChannelCore:
             connection.frame_max,
         )
         connection.wrote(written)
-        if self.confirms is None or pending is None:
+        if confirms is None or pending is None:
             return 0
-        return self.confirms.register(pending)
+        return confirms.register(pending)
 
     def ack(self, tag: int, multiple: bool = False) -> Settlement:
         """Acknowledge a delivery; the frame goes out with the others of this turn."""
+        if multiple:
+            return self._settle_up_to(tag, self._write_ack)
         if not self._strike_out(tag):
             return Settlement.STALE
-        if multiple:
-            self.flush_acks()
-            self.deliveries.settle_up_to(tag)
-            self._write_ack(tag, True)
-            return Settlement.SENT
         pending = self.deliveries.pending
         if not pending:
             self._connection.has_acks(self)
@@ -165,13 +167,16 @@ class ChannelCore:
 
     def nack(self, tag: int, multiple: bool = False, requeue: bool = True) -> Settlement:
         """Refuse a delivery, or every unsettled one up to it (RabbitMQ, basic.nack)."""
+
+        def write(tag: int, multiple: bool) -> None:
+            codec = self._connection.codec
+            self._connection.write(codec.encode_nack(self.channel_id, tag, multiple, requeue))
+
+        if multiple:
+            return self._settle_up_to(tag, write)
         if not self._strike_out(tag):
             return Settlement.STALE
-        if multiple:
-            self.flush_acks()
-            self.deliveries.settle_up_to(tag)
-        codec = self._connection.codec
-        self._connection.write(codec.encode_nack(self.channel_id, tag, multiple, requeue))
+        write(tag, False)
         return Settlement.SENT
 
     def reject(self, tag: int, requeue: bool = True) -> Settlement:
@@ -193,7 +198,7 @@ class ChannelCore:
             waiter,
             new_method(Basic.Recover, requeue=True),
             Basic.RecoverOk,
-            before_reply=lambda: self._recovered(passed_on),
+            before_reply=lambda _: self._recovered(passed_on),
         )
         self.deliveries.requeue_all()
         for tag in passed_on:
@@ -243,9 +248,7 @@ class ChannelCore:
     # --- inside ----------------------------------------------------------------------------
 
     def _begin_close(self, waiter: Waiter, error: ChannelClosed) -> None:
-        self._write(
-            new_method(Channel.Close, reply_code=error.reply_code, reply_text=error.reply_text)
-        )
+        self._write(closing_method(Channel.Close, error))
         self.move(ChannelState.CLOSING)
         self._tell(error)
         self.replies.expect(ReplySlot(waiter, Channel.Close.index, (Channel.CloseOk,)))
@@ -273,6 +276,15 @@ class ChannelCore:
         raise AlreadySettledError(
             f"delivery {tag} was settled before, or needs no settling (no_ack)"
         )
+
+    def _settle_up_to(self, tag: int, write: Callable[[int, bool], None]) -> Settlement:
+        # First, while `tag` counts as unsettled: so no coalesced ack reaches over it.
+        self.flush_acks()
+        if not self._strike_out(tag):
+            return Settlement.STALE
+        self.deliveries.settle_up_to(tag)
+        write(tag, True)
+        return Settlement.SENT
 
     def _write(self, method: Frame) -> None:
         connection = self._connection

@@ -51,8 +51,8 @@ class ConfirmLedger:
         self._outstanding: dict[int, PendingPublish] = {}
         self._next = 1
         self._lowest = 1
-        self.outstanding_bytes = 0
-        self.unmatched = 0
+        self.outstanding_bytes: int = 0
+        self.unmatched: int = 0
         self.on_room: Callable[[], None] | None = None
 
     def __len__(self) -> int:

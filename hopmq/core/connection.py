@@ -8,6 +8,8 @@ from pamqp.commands import Channel, Connection
 
 from hopmq import wire
 from hopmq.core.channel import ChannelCore
+from hopmq.core.channel_ids import ChannelIds
+from hopmq.core.closing import closing_method
 from hopmq.core.dispatch import Dispatch
 from hopmq.core.events import ConnectionEnded, ConnectionRefused, CoreEvent
 from hopmq.core.handshake import ClientHandshake, ServerHandshake, Step, describe_garbage
@@ -20,12 +22,13 @@ from hopmq.errors import (
     ConnectionClosed,
     ConnectionLostError,
     FrameSyntaxError,
-    NoChannelAvailableError,
+    HandshakeError,
     UsageError,
     connection_closed,
 )
-from hopmq.wire import Codec, Delivery, Fetched, new_method
-from hopmq.wire.limits import FRAME_MIN_SIZE
+from hopmq.wire import Codec, Decoder, Delivery, Fetched, new_method
+from hopmq.wire.codec import AppendPublish
+from hopmq.wire.limits import DEFAULT_FRAME_MAX, FRAME_MIN_SIZE
 
 _PEER_FAULT_HINT: Final = "the peer broke the protocol; please report it with a wire trace"
 
@@ -60,21 +63,22 @@ class ConnectionCore:
         fetched_type: type[Fetched] | None = None,
     ) -> None:
         """Take the role that the settings are for."""
-        self.settings = settings
-        self.codec = codec or wire.active
-        self.state = ConnectionState.HANDSHAKE
+        self.settings: ClientSettings | ServerSettings = settings
+        self.codec: Codec = codec or wire.active
+        self.state: ConnectionState = ConnectionState.HANDSHAKE
         self.tuning: Tuning = settings.tuning
         self.channels: dict[int, ChannelCore] = {}
         self.error: ClosedError | None = None
         # Credentials such as a token may need more than the minimum before tuning.
-        self.frame_max = settings.tuning.frame_max
+        self.frame_max: int = settings.tuning.frame_max or DEFAULT_FRAME_MAX
         self.on_output: Callable[[], None] = _nothing
         self.out: list[bytes | memoryview] = []
-        self.out_size = 0
-        self.append_publish = self.codec.append_publish
-        self.heartbeat = HeartbeatTimer(now)
-        self.replies = ReplyQueue()
+        self.out_size: int = 0
+        self.append_publish: AppendPublish = self.codec.append_publish
+        self.heartbeat: HeartbeatTimer = HeartbeatTimer(now)
+        self.replies: ReplyQueue = ReplyQueue()
         self.handshake: ClientHandshake | ServerHandshake
+        self.role: Role
         if isinstance(settings, ClientSettings):
             self.role = Role.CLIENT
             self.handshake = ClientHandshake(settings)
@@ -84,13 +88,13 @@ class ConnectionCore:
             self.handshake = ServerHandshake(settings)
         delivery_type = delivery_type or self.codec.Delivery
         fetched_type = fetched_type or self.codec.Fetched
-        self.decoder = self.codec.Decoder(
+        self.decoder: Decoder = self.codec.Decoder(
             frame_max=FRAME_MIN_SIZE,
             max_message_size=settings.max_message_size,
             delivery_type=delivery_type,
             fetched_type=fetched_type,
         )
-        self.get_buffer = self.decoder.get_buffer
+        self.get_buffer: Callable[[int], memoryview] = self.decoder.get_buffer
         self._dispatch = Dispatch(self, delivery_type, fetched_type)
         self._with_acks: list[ChannelCore] = []
         self._events: list[CoreEvent] = []
@@ -98,8 +102,7 @@ class ConnectionCore:
         self._handshake_deadline: float | None = None
         if isinstance(settings, ServerSettings):
             self._handshake_deadline = now + settings.handshake_timeout
-        self._next_channel = 1
-        self._free_channels: list[int] = []
+        self._channel_ids = ChannelIds()
         self._now = now
 
     # --- receiving -------------------------------------------------------------------------
@@ -142,6 +145,8 @@ class ConnectionCore:
                 channel.flush_acks()
         out, self.out = self.out, []
         self.out_size = 0
+        if self.state is ConnectionState.CLOSING and self._close_deadline is None:
+            self._close_deadline = now + self.settings.close_timeout
         if out:
             self.heartbeat.last_sent = now
         return out
@@ -192,7 +197,7 @@ class ConnectionCore:
             NoChannelAvailableError: Every id up to the negotiated channel_max is in use.
         """
         self.check_open()
-        channel = ChannelCore(self, self._take_channel_id())
+        channel = ChannelCore(self, self._channel_ids.take(self.tuning.channel_max))
         self.channels[channel.channel_id] = channel
         method = new_method(Channel.Open)
         self.write(self.codec.encode_method(channel.channel_id, method, self.frame_max))
@@ -217,39 +222,42 @@ class ConnectionCore:
         """Let the id of a closed channel be used again."""
         del self.channels[channel.channel_id]
         if self.role is Role.CLIENT:
-            self._free_channels.append(channel.channel_id)
-
-    def _take_channel_id(self) -> int:
-        if self._free_channels:
-            return self._free_channels.pop()
-        if self._next_channel > self.tuning.channel_max:
-            raise NoChannelAvailableError(
-                f"all {self.tuning.channel_max} channels of this connection are in use; "
-                "close one, or raise channel_max here and on the broker"
-            )
-        self._next_channel += 1
-        return self._next_channel - 1
+            self._channel_ids.give_back(channel.channel_id)
 
     # --- handshake, server role ------------------------------------------------------------
 
     def challenge(self, challenge: bytes) -> None:
         """Ask the client for another SASL response."""
-        self._server_handshake().challenge(challenge)
-        self.flush_handshake()
+        if handshake := self._asking(Step.LOGIN):
+            handshake.challenge(challenge)
+            self.flush_handshake()
 
     def accept_login(self) -> None:
         """Let the client in."""
-        self._server_handshake().accept_login()
-        self.flush_handshake()
+        if handshake := self._asking(Step.LOGIN):
+            handshake.accept_login()
+            self.flush_handshake()
 
     def accept_vhost(self) -> None:
         """Let the client use the virtual host it asked for."""
-        self._server_handshake().accept_vhost()
-        self.flush_handshake()
-        self.opened()
+        if handshake := self._asking(Step.VERDICT):
+            handshake.accept_vhost()
+            self.flush_handshake()
+            self.opened()
 
-    def _server_handshake(self) -> ServerHandshake:
-        assert isinstance(self.handshake, ServerHandshake)
+    def reject(self, reply_code: int, reply_text: str) -> None:
+        """Refuse the credentials (403) or the virtual host (530), and say so."""
+        if self._asking(Step.LOGIN, Step.VERDICT):
+            error = connection_closed(reply_code, reply_text, by_peer=False)
+            self.send(closing_method(Connection.Close, error))
+            self.refuse(ConnectionRefused(HandshakeError(f"refused: {error}")))
+
+    def _asking(self, *steps: Step) -> ServerHandshake | None:
+        """Return the handshake that wants a verdict; None when its client has gone meanwhile."""
+        if self.state is ConnectionState.CLOSED:
+            return None
+        if self.handshake.step not in steps or not isinstance(self.handshake, ServerHandshake):
+            raise UsageError(f"the handshake waits for {self.handshake.step.value}")
         return self.handshake
 
     # --- the handshake and its end -----------------------------------------------------------
@@ -275,10 +283,11 @@ class ConnectionCore:
         self.heartbeat.start(self.tuning.heartbeat, self._now)
 
     def refuse(self, refusal: ConnectionRefused) -> None:
-        """End a handshake that failed; there is no close to send before it is complete."""
-        self.move(ConnectionState.CLOSED)
-        self.heartbeat.interval = 0
-        self._handshake_deadline = None
+        """End a handshake that failed."""
+        if self.handshake.step is Step.HEADER:
+            # The one answer to a header that is not ours (AMQP 0-9-1, 4.2.2).
+            self.write(self.codec.PROTOCOL_HEADER)
+        self._stop()
         self.add_event(refusal)
 
     # --- ending ----------------------------------------------------------------------------
@@ -286,7 +295,7 @@ class ConnectionCore:
     def close(self, reply_code: int = 200, reply_text: str = "closed") -> None:
         """Close in order: nothing but close-ok counts from now on. Does nothing when closed."""
         if self.state is ConnectionState.HANDSHAKE:
-            self.move(ConnectionState.CLOSED)
+            self._stop()
         if self.state is not ConnectionState.OPEN:
             return
         for channel in self.channels.values():
@@ -310,7 +319,7 @@ class ConnectionCore:
             )
             self._begin_close(error_)
         elif self.state is ConnectionState.CLOSING:
-            self.move(ConnectionState.CLOSED)
+            self._stop()
 
     def fail_syntax(self, error: FrameSyntaxError) -> None:
         """Close because the peer's bytes are malformed."""
@@ -322,24 +331,20 @@ class ConnectionCore:
     def end(self, error: ConnectionClosed) -> None:
         """Close for good."""
         was_closing = self.state is ConnectionState.CLOSING
-        if self.state is not ConnectionState.CLOSED:
-            self.move(ConnectionState.CLOSED)
-        self._close_deadline = None
-        self.heartbeat.interval = 0
+        self._stop()
         if not was_closing:
             self._tell(error)
 
+    def _stop(self) -> None:
+        """Be closed: nothing is due any more."""
+        self.move(ConnectionState.CLOSED)
+        self.heartbeat.interval = 0
+        self._close_deadline = None
+        self._handshake_deadline = None
+
     def _begin_close(self, error: ConnectionClosed) -> None:
-        method = new_method(
-            Connection.Close,
-            reply_code=error.reply_code,
-            reply_text=_shorten(error.reply_text),
-            class_id=error.class_id,
-            method_id=error.method_id,
-        )
-        self.send(method)
+        self.send(closing_method(Connection.Close, error))
         self.move(ConnectionState.CLOSING)
-        self._close_deadline = self._now + self.settings.close_timeout
         self._tell(error)
 
     def _tell(self, error: ConnectionClosed) -> None:
@@ -363,11 +368,10 @@ class ConnectionCore:
         """Do what is due: send a heartbeat, give up a dead peer or an unanswered close."""
         self._now = now
         if self._close_deadline is not None and now >= self._close_deadline:
-            self._close_deadline = None
-            self.move(ConnectionState.CLOSED)
+            self._stop()
         if self._handshake_deadline is not None and now >= self._handshake_deadline:
-            self._handshake_deadline = None
-            self.refuse(ConnectionRefused(self.handshake.receive_eof()))
+            assert isinstance(self.handshake, ServerHandshake)
+            self.refuse(ConnectionRefused(self.handshake.timed_out()))
         if self.heartbeat.is_dead(now):
             silence = DEAD_AFTER * self.heartbeat.interval
             self.end(
@@ -389,8 +393,3 @@ class ConnectionCore:
         """Change state, if the table allows it."""
         assert state in CONNECTION_MOVES[self.state], (self.state, state)
         self.state = state
-
-
-def _shorten(text: str) -> str:
-    """Cut a reply text to what a short string holds."""
-    return text.encode()[:255].decode("utf-8", "ignore")

@@ -66,6 +66,8 @@ class DeliveryLedger:
             self._lowest = top + 1
             return self._lowest
         lowest = self._lowest
+        if lowest in unsettled:
+            return lowest
         if top - lowest > _MAX_SCAN + 2 * len(unsettled):
             lowest = min(unsettled)
         while lowest <= top and lowest not in unsettled:

@@ -89,6 +89,7 @@ class Dispatch:
         self._methods: dict[type[Frame], Callable[[ChannelCore, Any], None]] = {
             Channel.OpenOk: self._open_ok,
             Channel.Close: self._channel_close,
+            Channel.CloseOk: self._stray_close_ok,
             Channel.Flow: self._flow,
             Basic.Cancel: self._cancel,
         }
@@ -237,6 +238,9 @@ class Dispatch:
         else:
             self._unexpected(method.name, channel.channel_id)
 
+    def _stray_close_ok(self, channel: ChannelCore, method: Channel.CloseOk) -> None:
+        self._unexpected(method.name, channel.channel_id)
+
     def _channel_close(self, channel: ChannelCore, method: Channel.Close) -> None:
         self._reply(channel.channel_id, new_method(Channel.CloseOk))
         error = channel_closed(
@@ -314,10 +318,10 @@ class Dispatch:
     def _shake_hands(self, outcome: Any) -> None:
         """Write what the handshake wants sent and pass on what it found."""
         connection = self._connection
+        connection.flush_handshake()
         if isinstance(outcome, ConnectionRefused):
             connection.refuse(outcome)
             return
-        connection.flush_handshake()
         if isinstance(outcome, ConnectionOpened):
             connection.opened()
         if outcome is not None:

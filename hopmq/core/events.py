@@ -1,6 +1,6 @@
 """What a connection core tells its owner; everything rarer than a delivery or a confirm."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pamqp.base import Frame
@@ -90,10 +90,10 @@ class MessageSkipped:
 
 @dataclass(slots=True)
 class AuthenticationRequested:
-    """A client presents itself; answer with `accept_login`, `challenge` or `refuse`."""
+    """A client presents itself; answer with `accept_login`, `challenge` or `reject`."""
 
     mechanism: str
-    response: bytes
+    response: bytes = field(repr=False)
     client_properties: FieldTable
 
 
@@ -101,12 +101,12 @@ class AuthenticationRequested:
 class ChallengeAnswered:
     """A client answered a SASL challenge."""
 
-    response: bytes
+    response: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
 class VhostRequested:
-    """A client wants a virtual host; answer with `accept_vhost` or `refuse`."""
+    """A client wants a virtual host; answer with `accept_vhost` or `reject`."""
 
     virtual_host: str
 
@@ -115,7 +115,7 @@ class VhostRequested:
 class SecretUpdated:
     """A client sent fresh credentials; answer by a method or a close (server role)."""
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     reason: str
 
 

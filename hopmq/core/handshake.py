@@ -1,5 +1,6 @@
 """The opening of a connection, from protocol header to open-ok, for both roles."""
 
+from dataclasses import replace
 from enum import Enum
 from typing import Final
 
@@ -19,16 +20,19 @@ from hopmq.core.settings import ClientSettings, ServerSettings, Tuning, negotiat
 from hopmq.errors import (
     AuthenticationError,
     ConnectError,
+    ConnectTimeoutError,
     FrameSyntaxError,
     HandshakeError,
     VhostNotFoundError,
 )
 from hopmq.typedefs import FieldTable
 from hopmq.wire import ProtocolHeader, new_method
-from hopmq.wire.limits import FRAME_MIN_SIZE, MAX_CHANNEL
+from hopmq.wire.limits import MAX_CHANNEL
 
 _AUTHENTICATION_REFUSED: Final = 403
 _NOT_ALLOWED: Final = 530
+_RABBITMQ_FRAME_MIN_SIZE: Final = 8192
+"""RabbitMQ from 4.1 on hangs up without a word on a smaller frame_max."""
 
 
 class Step(Enum):
@@ -60,8 +64,8 @@ class ClientHandshake:
     def __init__(self, settings: ClientSettings) -> None:
         """Wait for connection.start."""
         self._settings = settings
-        self.step = Step.START
-        self.tuning = settings.tuning
+        self.step: Step = Step.START
+        self.tuning: Tuning = settings.tuning
         self.server_properties: FieldTable = {}
         self.outgoing: list[Frame] = []
 
@@ -75,6 +79,7 @@ class ClientHandshake:
     def receive_method(self, method: Frame) -> CoreEvent | None:
         """Take the next method of the handshake."""
         if isinstance(method, Connection.Close):
+            self.outgoing.append(new_method(Connection.CloseOk))
             return ConnectionRefused(self._refusal(method))
         if isinstance(method, Connection.Start) and self.step is Step.START:
             return self._start(method)
@@ -95,6 +100,11 @@ class ClientHandshake:
             # Brokers without authentication_failure_close just hang up on bad credentials.
             return AuthenticationError(
                 "the broker hung up after the credentials were sent; they were probably refused"
+            )
+        if self.step is Step.OPEN_OK and self.tuning.frame_max < _RABBITMQ_FRAME_MIN_SIZE:
+            return HandshakeError(
+                f"the broker hung up after tuning: frame_max {self.tuning.frame_max} is probably "
+                f"too small for it; RabbitMQ 4.1 and later need {_RABBITMQ_FRAME_MIN_SIZE}"
             )
         return HandshakeError(f"the peer hung up while we waited for {self.step.value}")
 
@@ -155,8 +165,8 @@ class ServerHandshake:
     def __init__(self, settings: ServerSettings) -> None:
         """Wait for the client's protocol header."""
         self._settings = settings
-        self.step = Step.HEADER
-        self.tuning = settings.tuning
+        self.step: Step = Step.HEADER
+        self.tuning: Tuning = settings.tuning
         self.client_properties: FieldTable = {}
         self.outgoing: list[Frame] = []
 
@@ -201,6 +211,11 @@ class ServerHandshake:
         """Say where the client stopped."""
         return HandshakeError(f"the client hung up while we waited for {self.step.value}")
 
+    def timed_out(self) -> ConnectTimeoutError:
+        """Say where the client got stuck."""
+        seconds = self._settings.handshake_timeout
+        return ConnectTimeoutError(f"no {self.step.value} within {seconds:g} seconds")
+
     def challenge(self, challenge: bytes) -> None:
         """Ask the client for another SASL response."""
         self.outgoing.append(new_method(Connection.Secure, challenge=challenge))
@@ -218,14 +233,18 @@ class ServerHandshake:
 
     def _tune_ok(self, method: Connection.TuneOk) -> CoreEvent | None:
         ours, theirs = self._settings.tuning, _tuning(method)
-        frame_max_fits = FRAME_MIN_SIZE <= theirs.frame_max <= ours.frame_max
-        # Zero asks for no limit at all, which is more than any limit of ours.
-        channel_max_fits = 0 < theirs.channel_max <= ours.channel_max
-        if not frame_max_fits or not channel_max_fits:
+        tuning = negotiate(ours, theirs)
+        if isinstance(tuning, str) or _passes(ours, theirs):
             return ConnectionRefused(HandshakeError("the client's tune-ok passes our limits"))
-        self.tuning = theirs
+        self.tuning = replace(tuning, heartbeat=theirs.heartbeat)
         self.step = Step.OPEN
         return None
+
+
+def _passes(offer: Tuning, chosen: Tuning) -> bool:
+    """Return whether a limit goes beyond the one offered; 0 asks for none at all."""
+    limits = ((offer.channel_max, chosen.channel_max), (offer.frame_max, chosen.frame_max))
+    return any(ours and not 0 < theirs <= ours for ours, theirs in limits)
 
 
 def describe_garbage(error: FrameSyntaxError) -> HandshakeError:

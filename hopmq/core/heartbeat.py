@@ -16,9 +16,9 @@ class HeartbeatTimer:
 
     def __init__(self, now: float) -> None:
         """Start switched off."""
-        self.interval = 0.0
-        self.last_received = now
-        self.last_sent = now
+        self.interval: float = 0.0
+        self.last_received: float = now
+        self.last_sent: float = now
         self._watching = True
 
     def start(self, interval: float, now: float) -> None:

@@ -54,14 +54,15 @@ class ReplySlot:
         replies: The types that answer the request.
         on_abandoned: Called with the reply when the waiter has gone away; undoes what the
             request did.
-        before_reply: Called when the reply arrives, before anything that follows it is handled.
+        before_reply: Called with the reply when it arrives, before anything that follows it is
+            handled.
     """
 
     waiter: Waiter
     request: int
     replies: tuple[type, ...]
     on_abandoned: Callable[[Reply], None] | None = None
-    before_reply: Callable[[], None] | None = None
+    before_reply: Callable[[Reply], None] | None = None
 
 
 class ReplyQueue:
@@ -91,7 +92,7 @@ class ReplyQueue:
             return False
         slot = self._slots.popleft()
         if slot.before_reply is not None:
-            slot.before_reply()
+            slot.before_reply(reply)
         if not slot.waiter.done():
             slot.waiter.set_result(reply)
         elif slot.on_abandoned is not None:

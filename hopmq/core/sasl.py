@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hopmq.errors import UsageError
+from hopmq.errors import EncodeError, UsageError
 from hopmq.wire import active
+from hopmq.wire.reasons import SURROGATES
 
 
 @dataclass(slots=True, frozen=True)
@@ -17,7 +18,11 @@ class Credentials:
 
 def _plain(credentials: Credentials) -> bytes:
     """RFC 4616, with an empty authorization identity."""
-    return b"\0" + credentials.username.encode() + b"\0" + credentials.password.encode()
+    try:
+        return b"\0" + credentials.username.encode() + b"\0" + credentials.password.encode()
+    except UnicodeEncodeError:
+        # Its cause is left out: it quotes the password.
+        raise EncodeError(SURROGATES, "credentials") from None
 
 
 def _amqplain(credentials: Credentials) -> bytes:

@@ -3,9 +3,17 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from hopmq.core.sasl import Credentials
+from pamqp.commands import Connection
+
+from hopmq.core.sasl import Credentials, check_mechanisms, initial_response
 from hopmq.typedefs import FieldTable
-from hopmq.wire.limits import DEFAULT_FRAME_MAX, DEFAULT_MAX_MESSAGE_SIZE, FRAME_MIN_SIZE
+from hopmq.wire import active, new_method
+from hopmq.wire.limits import (
+    DEFAULT_FRAME_MAX,
+    DEFAULT_MAX_MESSAGE_SIZE,
+    FRAME_MIN_SIZE,
+    MAX_CHANNEL,
+)
 
 CLIENT_CAPABILITIES: Final[dict[str, bool]] = {
     "publisher_confirms": True,
@@ -25,7 +33,7 @@ class Tuning:
 
     Attributes:
         channel_max: Highest channel id.
-        frame_max: Largest frame in bytes.
+        frame_max: Largest frame in bytes, 4096 at least.
         heartbeat: Interval in seconds; 0 turns heartbeats off.
     """
 
@@ -46,6 +54,13 @@ class ClientSettings:
     max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
     close_timeout: float = 5.0
 
+    def __post_init__(self) -> None:
+        """Refuse here what could not be sent in the middle of the handshake."""
+        method = new_method(Connection.Open, virtual_host=self.virtual_host)
+        active.encode_method(0, method, FRAME_MIN_SIZE)
+        for mechanism in check_mechanisms(self.mechanisms):
+            initial_response(mechanism, self.credentials)
+
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ServerSettings:
@@ -60,12 +75,15 @@ class ServerSettings:
 
 
 def negotiate(ours: Tuning, theirs: Tuning) -> Tuning | str:
-    """Return the lower of both sides' limits, or why the peer's cannot be accepted."""
+    """Return the lower of both sides' limits, or why the peer's cannot be accepted.
+
+    Where neither side sets one, they are AMQP's highest channel and RabbitMQ's own frame_max.
+    """
     if 0 < theirs.frame_max < FRAME_MIN_SIZE:
         return f"frame_max {theirs.frame_max} is below the minimum of {FRAME_MIN_SIZE}"
     return Tuning(
-        channel_max=_lower(ours.channel_max, theirs.channel_max),
-        frame_max=_lower(ours.frame_max, theirs.frame_max),
+        channel_max=_lower(ours.channel_max, theirs.channel_max) or MAX_CHANNEL,
+        frame_max=_lower(ours.frame_max, theirs.frame_max) or DEFAULT_FRAME_MAX,
         # We may switch heartbeats off; a peer that suggests none leaves the choice to us.
         heartbeat=_lower(ours.heartbeat, theirs.heartbeat) if ours.heartbeat else 0,
     )

@@ -34,14 +34,14 @@ class ChannelState(Enum):
     CLOSED = "closed"
 
 
-CONNECTION_MOVES: Final = {
+CONNECTION_MOVES: Final[dict[ConnectionState, set[ConnectionState]]] = {
     ConnectionState.HANDSHAKE: {ConnectionState.OPEN, ConnectionState.CLOSED},
     ConnectionState.OPEN: {ConnectionState.CLOSING, ConnectionState.CLOSED},
     ConnectionState.CLOSING: {ConnectionState.CLOSED},
     ConnectionState.CLOSED: set(),
 }
 
-CHANNEL_MOVES: Final = {
+CHANNEL_MOVES: Final[dict[ChannelState, set[ChannelState]]] = {
     ChannelState.OPENING: {ChannelState.OPEN, ChannelState.CLOSING, ChannelState.CLOSED},
     ChannelState.OPEN: {ChannelState.CLOSING, ChannelState.CLOSED},
     ChannelState.CLOSING: {ChannelState.CLOSED},

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hopmq.errors import ConnectError, HandshakeError
+from hopmq.transport.addresses import open_socket
 from hopmq.transport.link import Link
 
-_HAPPY_EYEBALLS_DELAY: Final = 0.25
-"""Seconds before the next address is tried beside the first (RFC 8305, section 5)."""
 _TLS_SHUTDOWN_TIMEOUT: Final = 2.0
 
 
@@ -51,13 +50,8 @@ async def dial(target: Target, link: Link) -> None:
         if target.path is not None:
             await loop.create_unix_connection(lambda: link, target.path, **_tls_options(target))
             return
-        await loop.create_connection(
-            lambda: link,
-            target.host,
-            target.port,
-            happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY,
-            **_tls_options(target),
-        )
+        sock = await open_socket(target.host, target.port)
+        await loop.create_connection(lambda: link, sock=sock, **_tls_options(target))
     except ssl.SSLCertVerificationError as error:
         raise ConnectError(
             f"{target}: the broker's certificate is not trusted: {error.verify_message or error}; "
@@ -70,6 +64,8 @@ async def dial(target: Target, link: Link) -> None:
         ) from error
     except socket.gaierror as error:
         raise ConnectError(f"{target}: cannot resolve the host name: {error.strerror}") from error
+    except ValueError as error:
+        raise ConnectError(f"{target}: not a valid host name: {error}") from error
     except ConnectionResetError as error:
         raise ConnectError(f"{target}: hung up during the TLS handshake: {error}") from error
     except OSError as error:

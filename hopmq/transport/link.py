@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from hopmq.core.connection import ConnectionCore
 from hopmq.core.events import CoreEvent
@@ -40,9 +40,9 @@ class Link(asyncio.BufferedProtocol):
         name: str = "hopmq",
     ) -> None:
         """Wait for the transport."""
-        self.core = core
+        self.core: ConnectionCore = core
         self.lost: asyncio.Future[None] = loop.create_future()
-        self.write_paused = False
+        self.write_paused: bool = False
         self._loop = loop
         self._on_events = on_events
         self._on_writable = on_writable
@@ -69,9 +69,9 @@ class Link(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start talking."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=_WRITE_BUFFER_HIGH, low=_WRITE_BUFFER_LOW)
+        # A cast: uvloop's transports have the methods and none of asyncio's classes.
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_BUFFER_HIGH, low=_WRITE_BUFFER_LOW)
         self.core.on_output = self.request_flush
         self.flush()
 

@@ -6,7 +6,7 @@ from typing import Final
 from hopmq import wire
 from hopmq.errors import FrameSyntaxError
 
-logger = logging.getLogger("hopmq.wire")
+logger: logging.Logger = logging.getLogger("hopmq.wire")
 
 _SECRET_METHODS: Final = {
     "Connection.StartOk",

@@ -13,6 +13,8 @@ from hopmq.wire.methods import new_method
 from hopmq.wire.properties import PROPERTY_NAMES, Properties
 from hopmq.wire.selection import load_compiled, select
 
+active: Codec
+reason: str
 active, reason = select(os.environ)
 
 if TYPE_CHECKING:

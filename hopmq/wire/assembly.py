@@ -44,9 +44,9 @@ class _Partial:
     __slots__ = ("content", "parts", "remaining")
 
     def __init__(self, content: Content | None) -> None:
-        self.content = content
+        self.content: Content | None = content
         self.remaining: int | None = None
-        self.parts = bytearray()
+        self.parts: bytearray = bytearray()
 
 
 class Assembly:
@@ -62,9 +62,9 @@ class Assembly:
             raise TypeError("delivery_type must be a subclass of Delivery")
         if not issubclass(fetched_type, Fetched):
             raise TypeError("fetched_type must be a subclass of Fetched")
-        self.max_size = max_size
-        self.delivery_type = delivery_type
-        self.fetched_type = fetched_type
+        self.max_size: int = max_size
+        self.delivery_type: type[Delivery] = delivery_type
+        self.fetched_type: type[Fetched] = fetched_type
         self._partials: dict[int, _Partial] = {}
         self._unfinished = 0
         self._limit = INCOMPLETE_MESSAGES * max_size

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pamqp.base import Frame
 
@@ -10,6 +10,10 @@ from hopmq.typedefs import Body, FieldTable, FieldValue
 from hopmq.wire import decode_values, decoder, encode_values, encoder, events, properties
 from hopmq.wire.encoder import Piece
 from hopmq.wire.properties import Properties
+
+AppendPublish: TypeAlias = Callable[
+    [list[Piece], int, str, str, bool, Properties | bytes | None, Body, int], int
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +41,7 @@ class Codec:
     Oversized: type[events.Oversized]
 
     encode_method: Callable[[int, Frame, int], bytes]
-    append_publish: Callable[
-        [list[Piece], int, str, str, bool, Properties | bytes | None, Body, int], int
-    ]
+    append_publish: AppendPublish
     append_deliver: Callable[
         [
             list[Piece],

@@ -70,8 +70,8 @@ class Decoder:
             delivery_type: Subclass to make deliveries of, without calling its `__init__`.
             fetched_type: Likewise, for messages that were asked for.
         """
-        self.frame_max = frame_max
-        self.channel_max = channel_max
+        self.frame_max: int = frame_max
+        self.channel_max: int = channel_max
         self._assembly = Assembly(max_message_size, delivery_type, fetched_type)
         self._buffer = ReceiveBuffer()
         self._offset = 0

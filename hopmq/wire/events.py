@@ -15,7 +15,7 @@ NO_PROPERTIES = b"\x00\x00"
 """An empty property list: flags without a value."""
 
 
-class _Event:
+class _Event:  # noqa: PLW1641  # mutable, and equal by content: no hash
     """Equality and repr by `__match_args__`, the fields that make up an event."""
 
     __slots__ = ()
@@ -23,8 +23,6 @@ class _Event:
 
     def __eq__(self, other: object) -> bool:
         return same_event(self, other)
-
-    __hash__ = None  # type: ignore[assignment]  # mutable, and equal by content
 
     def __repr__(self) -> str:
         return show_event(self)
@@ -76,7 +74,13 @@ class Content(_Event):
         "raw_properties",
         "routing_key",
     )
-    __match_args__ = ("channel", "exchange", "routing_key", "body", "raw_properties")
+    __match_args__: ClassVar[tuple[str, ...]] = (
+        "channel",
+        "exchange",
+        "routing_key",
+        "body",
+        "raw_properties",
+    )
 
     channel: int
     exchange: str
@@ -119,7 +123,12 @@ class Delivery(Content):
     """A message for a consumer (basic.deliver)."""
 
     __slots__ = ("consumer_tag", "delivery_tag", "redelivered")
-    __match_args__ = (*Content.__match_args__, "consumer_tag", "delivery_tag", "redelivered")
+    __match_args__: ClassVar[tuple[str, ...]] = (
+        *Content.__match_args__,
+        "consumer_tag",
+        "delivery_tag",
+        "redelivered",
+    )
 
     def __init__(
         self,
@@ -134,16 +143,21 @@ class Delivery(Content):
         context: object = None,
     ) -> None:
         super().__init__(channel, exchange, routing_key, body, raw_properties, context)
-        self.consumer_tag = consumer_tag
-        self.delivery_tag = delivery_tag
-        self.redelivered = redelivered
+        self.consumer_tag: str = consumer_tag
+        self.delivery_tag: int = delivery_tag
+        self.redelivered: bool = redelivered
 
 
 class Fetched(Content):
     """A message that was asked for (basic.get-ok)."""
 
     __slots__ = ("delivery_tag", "message_count", "redelivered")
-    __match_args__ = (*Content.__match_args__, "delivery_tag", "redelivered", "message_count")
+    __match_args__: ClassVar[tuple[str, ...]] = (
+        *Content.__match_args__,
+        "delivery_tag",
+        "redelivered",
+        "message_count",
+    )
 
     def __init__(
         self,
@@ -158,16 +172,20 @@ class Fetched(Content):
         context: object = None,
     ) -> None:
         super().__init__(channel, exchange, routing_key, body, raw_properties, context)
-        self.delivery_tag = delivery_tag
-        self.redelivered = redelivered
-        self.message_count = message_count
+        self.delivery_tag: int = delivery_tag
+        self.redelivered: bool = redelivered
+        self.message_count: int = message_count
 
 
 class Returned(Content):
     """A message that came back unrouted (basic.return)."""
 
     __slots__ = ("reply_code", "reply_text")
-    __match_args__ = (*Content.__match_args__, "reply_code", "reply_text")
+    __match_args__: ClassVar[tuple[str, ...]] = (
+        *Content.__match_args__,
+        "reply_code",
+        "reply_text",
+    )
 
     def __init__(
         self,
@@ -181,15 +199,15 @@ class Returned(Content):
         context: object = None,
     ) -> None:
         super().__init__(channel, exchange, routing_key, body, raw_properties, context)
-        self.reply_code = reply_code
-        self.reply_text = reply_text
+        self.reply_code: int = reply_code
+        self.reply_text: str = reply_text
 
 
 class Published(Content):
     """A message that a client publishes (basic.publish)."""
 
     __slots__ = ("immediate", "mandatory")
-    __match_args__ = (*Content.__match_args__, "mandatory", "immediate")
+    __match_args__: ClassVar[tuple[str, ...]] = (*Content.__match_args__, "mandatory", "immediate")
 
     def __init__(
         self,
@@ -203,25 +221,27 @@ class Published(Content):
         context: object = None,
     ) -> None:
         super().__init__(channel, exchange, routing_key, body, raw_properties, context)
-        self.mandatory = mandatory
-        self.immediate = immediate
+        self.mandatory: bool = mandatory
+        self.immediate: bool = immediate
 
 
 class Ack(_Event):
     """Deliveries are settled, or publishes confirmed (basic.ack)."""
 
-    __slots__ = __match_args__ = ("channel", "delivery_tag", "multiple")
+    __slots__ = ("channel", "delivery_tag", "multiple")
+    __match_args__: ClassVar[tuple[str, ...]] = __slots__
 
     def __init__(self, channel: int = 0, delivery_tag: int = 0, multiple: bool = False) -> None:
-        self.channel = channel
-        self.delivery_tag = delivery_tag
-        self.multiple = multiple
+        self.channel: int = channel
+        self.delivery_tag: int = delivery_tag
+        self.multiple: bool = multiple
 
 
 class Nack(_Event):
     """Deliveries or publishes are refused (basic.nack)."""
 
-    __slots__ = __match_args__ = ("channel", "delivery_tag", "multiple", "requeue")
+    __slots__ = ("channel", "delivery_tag", "multiple", "requeue")
+    __match_args__: ClassVar[tuple[str, ...]] = __slots__
 
     def __init__(
         self,
@@ -230,31 +250,33 @@ class Nack(_Event):
         multiple: bool = False,
         requeue: bool = False,
     ) -> None:
-        self.channel = channel
-        self.delivery_tag = delivery_tag
-        self.multiple = multiple
-        self.requeue = requeue
+        self.channel: int = channel
+        self.delivery_tag: int = delivery_tag
+        self.multiple: bool = multiple
+        self.requeue: bool = requeue
 
 
 class Reject(_Event):
     """One delivery is refused (basic.reject)."""
 
-    __slots__ = __match_args__ = ("channel", "delivery_tag", "requeue")
+    __slots__ = ("channel", "delivery_tag", "requeue")
+    __match_args__: ClassVar[tuple[str, ...]] = __slots__
 
     def __init__(self, channel: int = 0, delivery_tag: int = 0, requeue: bool = False) -> None:
-        self.channel = channel
-        self.delivery_tag = delivery_tag
-        self.requeue = requeue
+        self.channel: int = channel
+        self.delivery_tag: int = delivery_tag
+        self.requeue: bool = requeue
 
 
 class Method(_Event):
     """Any other method, as pamqp's class of it."""
 
-    __slots__ = __match_args__ = ("channel", "method")
+    __slots__ = ("channel", "method")
+    __match_args__: ClassVar[tuple[str, ...]] = __slots__
 
     def __init__(self, channel: int, method: Frame) -> None:
-        self.channel = channel
-        self.method = method
+        self.channel: int = channel
+        self.method: Frame = method
 
 
 class Heartbeat(_Event):
@@ -266,20 +288,22 @@ class Heartbeat(_Event):
 class ProtocolHeader(_Event):
     """What a client sends first, and a server that speaks another version."""
 
-    __slots__ = __match_args__ = ("raw",)
+    __slots__ = ("raw",)
+    __match_args__: ClassVar[tuple[str, ...]] = __slots__
 
     def __init__(self, raw: bytes = b"") -> None:
-        self.raw = raw
+        self.raw: bytes = raw
 
 
 class Oversized(_Event):
     """A content larger than `max_message_size`; its body is skipped."""
 
-    __slots__ = __match_args__ = ("channel", "size")
+    __slots__ = ("channel", "size")
+    __match_args__: ClassVar[tuple[str, ...]] = __slots__
 
     def __init__(self, channel: int = 0, size: int = 0) -> None:
-        self.channel = channel
-        self.size = size
+        self.channel: int = channel
+        self.size: int = size
 
 
 Event: TypeAlias = (

@@ -95,9 +95,9 @@ class Step:
 
     def __init__(self, kind: str, names: tuple[str, ...]) -> None:
         """Find the functions for `kind`; for bits there are none."""
-        self.kind = kind
-        self.names = names
-        self.default = _DEFAULTS[kind] if names[0] in _DEPRECATED else None
+        self.kind: str = kind
+        self.names: tuple[str, ...] = names
+        self.default: object = _DEFAULTS[kind] if names[0] in _DEPRECATED else None
         codec = _CODECS.get(kind)
         self.encode: _Encode | None = codec[0] if codec else None
         self.decode: _Decode | None = codec[1] if codec else None
@@ -121,11 +121,11 @@ class Plan:
 
     def __init__(self, kind: type[Frame]) -> None:
         """Read pamqp's tables once."""
-        self.kind = kind
-        self.name = kind.name
-        self.index = kind.index.to_bytes(4, "big")
-        self.class_id = kind.index >> 16
-        self.steps = _steps_of(kind)
+        self.kind: type[Frame] = kind
+        self.name: str = kind.name
+        self.index: bytes = kind.index.to_bytes(4, "big")
+        self.class_id: int = kind.index >> 16
+        self.steps: tuple[Step, ...] = _steps_of(kind)
 
 
 PLANS: Final[dict[int, Plan]] = {index: Plan(kind) for index, kind in INDEX_MAPPING.items()}

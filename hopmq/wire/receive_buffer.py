@@ -27,12 +27,12 @@ class ReceiveBuffer:
 
     def __init__(self) -> None:
         """Start small."""
-        self.start = 0
-        self.end = 0
+        self.start: int = 0
+        self.end: int = 0
         self._goal = SMALL
         self._small_reads = 0
-        self.data = bytearray(SMALL)
-        self.view = memoryview(self.data)
+        self.data: bytearray = bytearray(SMALL)
+        self.view: memoryview = memoryview(self.data)
 
     def __len__(self) -> int:
         return self.end - self.start
