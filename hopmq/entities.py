@@ -4,26 +4,13 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Self
 
 from hopmq.errors import UsageError
+from hopmq.queue_rules import check_queue
 from hopmq.typedefs import FieldTable, FieldValue
 
 Overflow = Literal["drop-head", "reject-publish", "reject-publish-dlx"]
 DeadLetterStrategy = Literal["at-most-once", "at-least-once"]
 
 _NO_ARGUMENTS: Final[dict[str, FieldValue]] = {}
-_REPLICATED_REFUSES: Final = {
-    "quorum": {"x-max-priority", "x-queue-mode"},
-    "stream": {
-        "x-max-priority",
-        "x-queue-mode",
-        "x-message-ttl",
-        "x-expires",
-        "x-max-length",
-        "x-overflow",
-        "x-dead-letter-exchange",
-        "x-dead-letter-routing-key",
-        "x-single-active-consumer",
-    },
-}
 
 
 @dataclass(slots=True, frozen=True)
@@ -52,20 +39,7 @@ class Queue:
 
     def __post_init__(self) -> None:
         """Refuse what RabbitMQ would refuse, without costing a channel."""
-        kind = self.arguments.get("x-queue-type")
-        if kind not in _REPLICATED_REFUSES:
-            return
-        what = f"a {kind} queue"
-        if not self.name:
-            raise UsageError(f"{what} needs a name: RabbitMQ names only classic queues itself")
-        if not self.durable or self.exclusive or self.auto_delete:
-            raise UsageError(f"{what} is always durable, and never exclusive or auto_delete")
-        for name in sorted(_REPLICATED_REFUSES[str(kind)] & self.arguments.keys()):
-            raise UsageError(f"{what} does not take {name}")
-        if kind == "quorum" and self.arguments.get("x-overflow") == "reject-publish-dlx":
-            raise UsageError("a quorum queue does not take the overflow reject-publish-dlx")
-        if self.arguments.get("x-dead-letter-strategy") == "at-least-once":
-            _check_at_least_once(self.arguments)
+        check_queue(self.name, self.durable, self.exclusive, self.auto_delete, self.arguments)
 
     @property
     def kind(self) -> str | None:
@@ -386,17 +360,14 @@ class QueueInfo:
 
 
 def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * 1000)
+    if seconds is None:
+        return None
+    try:
+        return round(seconds * 1000)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"a time is a number of seconds, not {seconds!r}") from None
 
 
 def _arguments(others: FieldTable, named: dict[str, FieldValue]) -> FieldTable:
     given = {name: value for name, value in named.items() if value is not None}
     return {**others, **given}
-
-
-def _check_at_least_once(arguments: FieldTable) -> None:
-    """RabbitMQ falls back to at-most-once, with no more than a log line, without these."""
-    if arguments.get("x-overflow") != "reject-publish":
-        raise UsageError("dead_letter_strategy at-least-once needs overflow reject-publish")
-    if "x-dead-letter-exchange" not in arguments:
-        raise UsageError("dead_letter_strategy at-least-once needs a dead_letter_exchange")

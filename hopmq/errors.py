@@ -166,7 +166,8 @@ class ConnectionClosed(ClosedError):
     Attributes:
         reply_code: AMQP reply code; 0 when the link ended without one, 200 for a normal close.
         reply_text: The text that came with it.
-        class_id, method_id: The method that caused it, or 0.
+        class_id: The class of the method that caused it, or 0.
+        method_id: That method, or 0.
         by_peer: True when the broker closed it, False when this side did.
         hint: What to do about it, where that is known.
         unprocessed: True when the request that raised this stood behind the one that closed
@@ -244,7 +245,8 @@ class ChannelClosed(ClosedError):
     Attributes:
         reply_code: AMQP reply code; 0 when the connection ended, 200 for a normal close.
         reply_text: The text that came with it.
-        class_id, method_id: The method that caused it, or 0.
+        class_id: The class of the method that caused it, or 0.
+        method_id: That method, or 0.
         by_peer: True when the broker closed it, False when this side did.
         hint: What to do about it, where that is known.
         unprocessed: True when the request that raised this stood behind the one that closed
@@ -363,6 +365,10 @@ class ConsumerCancelledError(HopMQError):
         super().__init__(message)
         self.consumer_tag: str = consumer_tag
 
+    def again(self) -> Self:
+        """Return a new error that says the same, so that each reader has one of its own."""
+        return type(self)(str(self), self.consumer_tag)
+
 
 # --- publishing ------------------------------------------------------------------------------
 
@@ -383,7 +389,8 @@ class PublishReturnedError(PublishError):
     Attributes:
         reply_code: 312 (no route) or 313 (no consumers).
         reply_text: The broker's words.
-        exchange, routing_key: Where it was published to.
+        exchange: Where it was published to.
+        routing_key: The key it was published with.
     """
 
     retry_safe: bool = True

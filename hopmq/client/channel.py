@@ -1,6 +1,7 @@
 """Channels as users meet them: what they share, consuming, and their end."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from hopmq.core.channel import ChannelCore
 from hopmq.core.replies import NOBODY
 from hopmq.core.states import ChannelState
 from hopmq.entities import Queue
-from hopmq.errors import ClosedError, UsageError
+from hopmq.errors import ClosedError, EncodeError, RequestTimeoutError, UsageError
 from hopmq.typedefs import FieldTable
 from hopmq.wire import Returned, new_method
 
@@ -236,7 +237,10 @@ class Channel(PublishOperations, TopologyOperations):
         """Wait for confirms, unless an error is on its way, and close."""
         if error is None:
             await self.wait_for_confirms()
-        await self.close()
+            await self.close()
+            return
+        with contextlib.suppress(RequestTimeoutError):
+            await self.close()
 
     # --- for the session ---------------------------------------------------------------------
 
@@ -255,7 +259,7 @@ class Channel(PublishOperations, TopologyOperations):
     def message_returned(self, message: Returned) -> None:
         """Pass a return on; with confirms its publish knows already."""
         if self.on_return is not None:
-            self.on_return(message)
+            self._call_on_return(self.on_return, message)
         elif self._core.confirms is None:
             logger.warning(
                 "%r: a mandatory message came back: %d %s; set on_return, or use confirms",
@@ -282,6 +286,13 @@ class Channel(PublishOperations, TopologyOperations):
             raise
 
     # --- inside ------------------------------------------------------------------------------
+
+    def _call_on_return(self, on_return: OnReturn, message: Returned) -> None:
+        try:
+            on_return(message)
+        except (Exception, asyncio.CancelledError):
+            # The callback is the user's: nothing may pass the reader.
+            logger.exception("%r: on_return failed", self)
 
     async def _select_confirms(self) -> None:
         waiter: asyncio.Future[Any] = self._session.loop.create_future()
@@ -332,6 +343,9 @@ class Channel(PublishOperations, TopologyOperations):
                 method, Basic.ConsumeOk, on_abandoned=lambda _: consumer.stop_unwanted()
             )
             started = True
+        except EncodeError:
+            del core.consumers[tag]  # nothing was sent
+            raise
         finally:
             if not started:
                 consumer.abandon()

@@ -14,7 +14,12 @@ from hopmq.client.message import DeliveredMessage, Message
 from hopmq.core.channel import ChannelCore
 from hopmq.core.replies import NOBODY
 from hopmq.core.states import ChannelState
-from hopmq.errors import ClosedError, ConsumerCancelledError, UsageError
+from hopmq.errors import (
+    ClosedError,
+    ConsumerCancelledError,
+    RequestTimeoutError,
+    UsageError,
+)
 from hopmq.wire import new_method
 
 logger: logging.Logger = logging.getLogger("hopmq.client")
@@ -81,7 +86,7 @@ class Consumer:
         """Wait until the consumer ends; raise why, unless it was cancelled here."""
         error = await asyncio.shield(self._ended)
         if error is not None:
-            raise error.again() if isinstance(error, ClosedError) else error
+            raise error.again()
 
     async def cancel(self) -> None:
         """Stop deliveries, return unread messages to the queue and end the iteration.
@@ -109,8 +114,12 @@ class Consumer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Cancel it."""
-        await self.cancel()
+        """Cancel it; an error on its way is not replaced by a cancel that is not answered."""
+        try:
+            await self.cancel()
+        except RequestTimeoutError:
+            if error is None:
+                raise
 
     # --- for the channel ---------------------------------------------------------------------
 
@@ -184,7 +193,8 @@ class Consumer:
             self._admit(message)
             try:
                 _refuse_coroutine(handler(message))
-            except Exception as error:  # the handler is the user's: nothing may pass the reader
+            except (Exception, asyncio.CancelledError) as error:
+                # The handler is the user's: nothing may pass the reader.
                 self._failed(message, error)
 
         return receive
@@ -203,6 +213,10 @@ class Consumer:
                 return
             try:
                 await handler(message)
+            except asyncio.CancelledError as error:
+                if _is_cancelled():
+                    raise
+                self._failed(message, error)  # of something that the handler awaited
             except Exception as error:  # the handler is the user's: the worker goes on
                 self._failed(message, error)
 
@@ -244,10 +258,8 @@ class Consumer:
         self._ended.set_result(error)
         if error is None:
             self._inbox.close(StopAsyncIteration)
-        elif isinstance(error, ClosedError):
-            self._inbox.close(error.again)
         else:
-            self._inbox.close(lambda: error)
+            self._inbox.close(error.again)
         if not self._workers:
             self._forget(self.consumer_tag)
 
@@ -261,6 +273,12 @@ class Consumer:
         others = [worker for worker in self._workers if worker is not current]
         if others:
             await asyncio.wait(others)
+
+
+def _is_cancelled() -> bool:
+    """Return whether the task that runs was itself told to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _is_coroutine_function(handler: object) -> bool:

@@ -3,20 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterable, Iterable
 from datetime import timedelta
-from typing import Final
 
 from hopmq.client.draft import message_properties
 from hopmq.client.outcome import PublishHandle, Receipt
-from hopmq.client.publishing import PERSISTENT_ONLY, Publishing
+from hopmq.client.publishing import PERSISTENT_ONLY, Publishing, size_of
 from hopmq.client.session import Session
 from hopmq.core.channel import ChannelCore
 from hopmq.entities import Exchange
 from hopmq.errors import EncodeError, PublishManyError, PublishNotSentError
 from hopmq.typedefs import Body, FieldTable
 from hopmq.wire import Properties
-
-_FLUSH_AT: Final = 256 * 1024
-"""Bytes queued in one turn of the loop after which a publisher hands them to the socket."""
 
 
 class PublishOperations:
@@ -103,8 +99,9 @@ class PublishOperations:
         session = self._session
         if session.budget.paused:
             session.budget.awaiting()
-        if session.core.out_size > _FLUSH_AT:
-            session.link.flush()
+        if session.flushed_early:
+            # Without confirms nothing else would let other tasks run.
+            session.flushed_early = False
             await asyncio.sleep(0)
         try:
             return await handle
@@ -137,11 +134,11 @@ class PublishOperations:
                 blocked the connection, or the channel is closed.
             EncodeError: A value has no AMQP form.
         """
-        size = len(body) if type(body) is bytes else 0
+        size = len(body) if type(body) is bytes else size_of(body)
         if self._publishing.is_full(size):
             reason = self._publishing.why_held(size)
             raise PublishNotSentError(f"not sent: {reason}; await an earlier handle, or publish()")
-        handle = self._publishing.start(
+        return self._publishing.start(
             _name(exchange),
             routing_key,
             mandatory,
@@ -149,9 +146,6 @@ class PublishOperations:
             body,
             self._publish_timeout if timeout is None else timeout,
         )
-        if self._session.core.out_size > _FLUSH_AT:
-            self._session.link.flush()
-        return handle
 
     async def publish_many(
         self,
@@ -186,13 +180,11 @@ class PublishOperations:
         handles: list[PublishHandle] = []
         oldest = 0
         async for body in _each(bodies):
-            size = len(body) if type(body) is bytes else 0
+            size = len(body) if type(body) is bytes else size_of(body)
             while oldest < len(handles) and publishing.is_full(size):
                 await handles[oldest].wait()
                 oldest += 1
             handles.append(_start(publishing, *key, encodable, body, seconds))
-            if self._session.core.out_size > _FLUSH_AT:
-                self._session.link.flush()
             if publishing.is_full(0):
                 await self._let_others_run(handles[-1])
         for handle in handles[oldest:]:

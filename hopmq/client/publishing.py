@@ -89,7 +89,7 @@ class Publishing:
             EncodeError: A value cannot be encoded; nothing was sent.
             PublishNotSentError: The channel is closed.
         """
-        size = len(body) if type(body) is bytes else _size(body)
+        size = len(body) if type(body) is bytes else size_of(body)
         handle = PublishHandle(size, self._loop.time() + timeout)
         if not self._held and self._has_room(size):
             try:
@@ -225,7 +225,8 @@ class Publishing:
         )
 
 
-def _size(body: Body) -> int:
+def size_of(body: Body) -> int:
+    """Return how many bytes of the window a body takes."""
     if isinstance(body, memoryview):
         return body.nbytes
     try:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from hopmq.client.inbox import ReadingBudget
 from hopmq.core.channel import ChannelCore
@@ -31,6 +31,9 @@ logger: logging.Logger = logging.getLogger("hopmq.connection")
 
 R = TypeVar("R")
 
+_FLUSH_AT: Final = 256 * 1024
+"""Bytes queued in one turn of the loop after which they are handed to the socket."""
+
 
 class ChannelListener(Protocol):
     """What a session tells a channel."""
@@ -57,6 +60,7 @@ class Session:
         blocked: Why the broker takes no publishes, or None.
         opened: Done when the handshake is.
         budget: Bounds what consumers have not read yet.
+        flushed_early: Set when more was queued in one turn of the loop than is left for its end.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Session:
         self.opened: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[ConnectionClosed] = loop.create_future()
         self.request_timeout: float = request_timeout
+        self.flushed_early: bool = False
         self.budget: ReadingBudget = ReadingBudget(
             max_unread_size, self.link.pause_reading, self.link.resume_reading, self._is_awaiting
         )
@@ -106,6 +111,8 @@ class Session:
             async with asyncio.timeout(self.request_timeout):
                 return await reply
         except TimeoutError:
+            if reply.done() and not reply.cancelled():
+                return reply.result()  # it came in the turn in which the time was up
             raise RequestTimeoutError(
                 f"{self.label}: no answer to {what} within {self.request_timeout:g} seconds; "
                 "the broker may be overloaded, or the network stalled"
@@ -141,6 +148,9 @@ class Session:
         """Say why nothing may be published on this connection now; None when it may."""
         if self.blocked is not None:
             return f"the broker has blocked publishing on this connection ({self.blocked})"
+        if self.core.out_size > _FLUSH_AT:
+            self.link.flush()  # so that the transport can say whether it keeps up
+            self.flushed_early = True
         if self.link.write_paused:
             return "the socket takes no more bytes"
         return None

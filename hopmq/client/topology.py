@@ -9,9 +9,10 @@ from pamqp.base import Frame
 from pamqp.commands import Exchange as ExchangeMethods, Queue as QueueMethods
 
 from hopmq.core.channel import ChannelCore
+from hopmq.core.replies import NOBODY
 from hopmq.core.states import ChannelState
 from hopmq.entities import Exchange, Queue, QueueInfo
-from hopmq.errors import ChannelClosed
+from hopmq.errors import ChannelClosed, RequestTimeoutError
 from hopmq.typedefs import FieldTable
 from hopmq.wire import new_method
 
@@ -23,6 +24,8 @@ class TopologyChannel:
 
     A refusal (404, 405, 406, 403) closes this channel only; the next request opens another one.
     Requests are pipelined: those behind the refused one, which the broker never saw, go again.
+    A request that the broker leaves unanswered holds up those behind it on its channel, so that
+    after a timeout new requests go to another channel; the stalled one is closed once it moves.
     """
 
     def __init__(
@@ -45,14 +48,25 @@ class TopologyChannel:
         while True:
             channel = await self._open()
             waiter: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-            channel.request(waiter, method, reply)
+            channel.request(waiter, method, reply, on_abandoned=lambda _: self._moved(channel))
             try:
                 answer: R = await self._wait(waiter, method.name)
             except ChannelClosed as error:
                 if not error.unprocessed:
                     raise
+            except RequestTimeoutError:
+                if self._channel is channel:
+                    self._channel = None
+                raise
             else:
+                self._moved(channel)
                 return answer
+
+    def _moved(self, channel: ChannelCore) -> None:
+        """Close a channel that had stalled once it has answered everything."""
+        is_idle = channel.state is ChannelState.OPEN and not len(channel.replies)
+        if is_idle and channel is not self._channel:
+            channel.close(NOBODY)
 
     async def _open(self) -> ChannelCore:
         async with self._opening:

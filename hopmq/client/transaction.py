@@ -1,5 +1,6 @@
 """Transactions on a channel (AMQP 0-9-1, class tx)."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
@@ -7,6 +8,7 @@ from typing import Self
 from pamqp.base import Frame
 from pamqp.commands import Tx
 
+from hopmq.errors import ClosedError, RequestTimeoutError
 from hopmq.wire import new_method
 
 Ask = Callable[[Frame, type[Frame]], Awaitable[Frame]]
@@ -45,8 +47,9 @@ class Transaction:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Commit, or roll back after an error."""
+        """Commit, or roll back after an error; that error is what the caller hears of."""
         if error is None:
             await self.commit()
-        else:
+            return
+        with contextlib.suppress(ClosedError, RequestTimeoutError):
             await self.rollback()

@@ -197,6 +197,8 @@ class ConnectionCore:
             NoChannelAvailableError: Every id up to the negotiated channel_max is in use.
         """
         self.check_open()
+        if self.role is Role.SERVER:
+            raise UsageError("it is the client that opens channels")
         channel = ChannelCore(self, self._channel_ids.take(self.tuning.channel_max))
         self.channels[channel.channel_id] = channel
         method = new_method(Channel.Open)

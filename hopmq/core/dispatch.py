@@ -136,10 +136,11 @@ class Dispatch:
         channel = self._live_channel(event.channel)
         if channel is None:
             return
-        headers = event.properties.headers or {}
-        token = headers.get(RETURN_TOKEN)
+        headers = dict(event.properties.headers or {})
+        token = headers.pop(RETURN_TOKEN, None)
         if channel.confirms is not None and isinstance(token, int):
             channel.confirms.returned(token, event)
+            event.properties.headers = headers
         self._connection.add_event(MessageReturned(event.channel, event))
 
     def _published(self, event: Published) -> None:

@@ -15,7 +15,6 @@ from hopmq.core.events import (
     CoreEvent,
     VhostRequested,
 )
-from hopmq.core.sasl import initial_response
 from hopmq.core.settings import ClientSettings, ServerSettings, Tuning, negotiate
 from hopmq.errors import (
     AuthenticationError,
@@ -122,15 +121,7 @@ class ClientHandshake:
                     f"we have {' '.join(self._settings.mechanisms)}"
                 )
             )
-        self.outgoing.append(
-            new_method(
-                Connection.StartOk,
-                client_properties=self._settings.properties,
-                mechanism=usable[0],
-                response=initial_response(usable[0], self._settings.credentials),
-                locale="en_US",
-            )
-        )
+        self.outgoing.append(self._settings.start_ok(usable[0]))
         self.step = Step.TUNE
         return None
 
@@ -139,10 +130,7 @@ class ClientHandshake:
         if isinstance(tuning, str):
             return ConnectionRefused(HandshakeError(f"the broker's {tuning}"))
         self.tuning = tuning
-        self.outgoing += [
-            _tune_method(Connection.TuneOk, tuning),
-            new_method(Connection.Open, virtual_host=self._settings.virtual_host),
-        ]
+        self.outgoing += [_tune_method(Connection.TuneOk, tuning), self._settings.open()]
         self.step = Step.OPEN_OK
         return None
 

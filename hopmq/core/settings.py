@@ -56,10 +56,24 @@ class ClientSettings:
 
     def __post_init__(self) -> None:
         """Refuse here what could not be sent in the middle of the handshake."""
-        method = new_method(Connection.Open, virtual_host=self.virtual_host)
-        active.encode_method(0, method, FRAME_MIN_SIZE)
+        frame_max = self.tuning.frame_max or DEFAULT_FRAME_MAX
+        active.encode_method(0, self.open(), FRAME_MIN_SIZE)
         for mechanism in check_mechanisms(self.mechanisms):
-            initial_response(mechanism, self.credentials)
+            active.encode_method(0, self.start_ok(mechanism), frame_max)
+
+    def start_ok(self, mechanism: str) -> Connection.StartOk:
+        """Return how this client presents itself."""
+        return new_method(
+            Connection.StartOk,
+            client_properties=self.properties,
+            mechanism=mechanism,
+            response=initial_response(mechanism, self.credentials),
+            locale="en_US",
+        )
+
+    def open(self) -> Connection.Open:
+        """Return the request for the virtual host."""
+        return new_method(Connection.Open, virtual_host=self.virtual_host)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

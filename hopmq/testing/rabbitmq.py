@@ -24,10 +24,7 @@ _CREDENTIALS = "guest:guest"
 class RabbitMQ:
     """One broker with data of its own, gone without a trace when it is stopped.
 
-    ```python
-    with RabbitMQ() as broker:
-        print(broker.version, broker.url)
-    ```
+    It runs within `with RabbitMQ() as broker: ...`, or from `start` to `stop`.
 
     All methods block; call them in a thread from asynchronous code. Ports and data outlive
     `kill`, `shutdown` and `restart`; `stop` removes the data.

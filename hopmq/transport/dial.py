@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from dataclasses import dataclass
@@ -69,8 +70,13 @@ async def dial(target: Target, link: Link) -> None:
     except ConnectionResetError as error:
         raise ConnectError(f"{target}: hung up during the TLS handshake: {error}") from error
     except OSError as error:
-        raise ConnectError(f"{target}: cannot connect: {error.strerror or error}") from error
+        raise ConnectError(f"{target}: cannot connect: {_reason(error)}") from error
     _keep_alive(link)
+
+
+def _reason(error: OSError) -> str:
+    """Return the system's own words; event loops put their own in place of them."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _tls_options(target: Target) -> dict[str, Any]:  # arguments of several types

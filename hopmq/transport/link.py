@@ -172,6 +172,8 @@ class Link(asyncio.BufferedProtocol):
         events = self.core.events()
         if events:
             self._on_events(events)
+        # A close-ok is no event: the close was one.
+        if events or self.core.state is ConnectionState.CLOSED:
             self.flush()
             self._arm()
 
