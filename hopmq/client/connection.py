@@ -161,8 +161,7 @@ class Connection(TopologyOperations):
             timeout: Seconds the broker has to agree; then the socket is dropped.
         """
         link = self._session.link
-        self._core.close()
-        link.flush()
+        link.close()
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.shield(link.lost)

@@ -97,13 +97,12 @@ class PublishOperations:
             self._publish_timeout if timeout is None else timeout,
         )
         session = self._session
-        if session.budget.paused:
-            session.budget.awaiting()
-        if session.flushed_early:
-            # Without confirms nothing else would let other tasks run.
-            session.flushed_early = False
-            await asyncio.sleep(0)
+        self._read_confirms()
         try:
+            if session.flushed_early:
+                # Without confirms nothing else would let other tasks run.
+                session.flushed_early = False
+                await asyncio.sleep(0)
             return await handle
         except asyncio.CancelledError:
             publishing.withdraw(handle)
@@ -138,7 +137,7 @@ class PublishOperations:
         if self._publishing.is_full(size):
             reason = self._publishing.why_held(size)
             raise PublishNotSentError(f"not sent: {reason}; await an earlier handle, or publish()")
-        return self._publishing.start(
+        handle = self._publishing.start(
             _name(exchange),
             routing_key,
             mandatory,
@@ -146,6 +145,8 @@ class PublishOperations:
             body,
             self._publish_timeout if timeout is None else timeout,
         )
+        self._read_confirms()
+        return handle
 
     async def publish_many(
         self,
@@ -185,6 +186,7 @@ class PublishOperations:
                 await handles[oldest].wait()
                 oldest += 1
             handles.append(_start(publishing, *key, encodable, body, seconds))
+            self._read_confirms()
             if publishing.is_full(0):
                 await self._let_others_run(handles[-1])
         for handle in handles[oldest:]:
@@ -199,6 +201,12 @@ class PublishOperations:
         """Wait until every publish so far has its outcome; each has a deadline."""
         for publish in self._publishing.undecided():
             await publish.wait()
+
+    def _read_confirms(self) -> None:
+        """See to it that confirms are read, if unread messages have stopped the reading."""
+        budget = self._session.budget
+        if budget.paused:
+            budget.awaiting()
 
     async def _let_others_run(self, handle: PublishHandle) -> None:
         """Wait while publishing is held back for another reason than the window."""

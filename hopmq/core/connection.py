@@ -119,7 +119,7 @@ class ConnectionCore:
         """Take note that the link has ended."""
         self._now = now
         if self.state is ConnectionState.HANDSHAKE:
-            self.refuse(ConnectionRefused(self.handshake.receive_eof()))
+            self.refuse(ConnectionRefused(self.handshake.receive_eof(reason)))
         elif self.state is not ConnectionState.CLOSED:
             self.end(ConnectionLostError(reason))
 

@@ -93,8 +93,8 @@ class ClientHandshake:
             return ConnectionOpened()
         return unexpected(self.step, method.name)
 
-    def receive_eof(self) -> ConnectError:
-        """Say what a link that ends now most likely means."""
+    def receive_eof(self, reason: str) -> ConnectError:
+        """Say what a link that ends now, for `reason`, most likely means."""
         if self.step is Step.TUNE:
             # Brokers without authentication_failure_close just hang up on bad credentials.
             return AuthenticationError(
@@ -105,7 +105,7 @@ class ClientHandshake:
                 f"the broker hung up after tuning: frame_max {self.tuning.frame_max} is probably "
                 f"too small for it; RabbitMQ 4.1 and later need {_RABBITMQ_FRAME_MIN_SIZE}"
             )
-        return HandshakeError(f"the peer hung up while we waited for {self.step.value}")
+        return HandshakeError(f"the peer hung up while we waited for {self.step.value}: {reason}")
 
     def _start(self, method: Connection.Start) -> CoreEvent | None:
         if (method.version_major, method.version_minor) != (0, 9):
@@ -195,9 +195,9 @@ class ServerHandshake:
             return VhostRequested(method.virtual_host)
         return unexpected(self.step, method.name)
 
-    def receive_eof(self) -> ConnectError:
+    def receive_eof(self, reason: str) -> ConnectError:
         """Say where the client stopped."""
-        return HandshakeError(f"the client hung up while we waited for {self.step.value}")
+        return HandshakeError(f"the client hung up while we waited for {self.step.value}: {reason}")
 
     def timed_out(self) -> ConnectTimeoutError:
         """Say where the client got stuck."""

@@ -58,17 +58,16 @@ async def dial(target: Target, link: Link) -> None:
             f"{target}: the broker's certificate is not trusted: {error.verify_message or error}; "
             "check the name in the URL, cacertfile and server_name_indication"
         ) from error
-    except ssl.SSLError as error:
+    except (ssl.SSLError, ConnectionResetError) as error:
+        reason = "the peer hung up" if isinstance(error, ConnectionResetError) else error
         raise HandshakeError(
-            f"{target}: the TLS handshake failed: {error}; "
+            f"{target}: the TLS handshake failed: {reason}; "
             "is this a TLS port (5671 by default), and is a client certificate required?"
         ) from error
     except socket.gaierror as error:
         raise ConnectError(f"{target}: cannot resolve the host name: {error.strerror}") from error
     except ValueError as error:
         raise ConnectError(f"{target}: not a valid host name: {error}") from error
-    except ConnectionResetError as error:
-        raise ConnectError(f"{target}: hung up during the TLS handshake: {error}") from error
     except OSError as error:
         raise ConnectError(f"{target}: cannot connect: {_reason(error)}") from error
     _keep_alive(link)

@@ -134,6 +134,13 @@ class Link(asyncio.BufferedProtocol):
         if self.core.state is not ConnectionState.OPEN:
             self._finish()
 
+    def close(self) -> None:
+        """Close in order; whoever waits is told now, not when the peer has answered."""
+        self.core.close()
+        self._pass_on_events()
+        self.flush()
+        self.resume_reading()  # unread messages must not stand before the answer
+
     def abort(self) -> None:
         """Drop the socket at once."""
         if self._transport is not None:
