@@ -1,0 +1,290 @@
+"""Consuming by handlers: coroutines in worker tasks, plain functions in the reader."""
+
+import asyncio
+import functools
+import logging
+
+import pytest
+
+from client.waiting import bodies, ready, until_ready
+from hopmq import Channel, Connection, ConsumerCancelledError, Message, UsageError
+
+
+class Collector:
+    """Remember what handlers saw."""
+
+    def __init__(self, expected: int) -> None:
+        self.bodies: list[bytes] = []
+        self.complete = asyncio.Event()
+        self._expected = expected
+
+    def add(self, message: Message) -> None:
+        self.bodies.append(message.body)
+        if len(self.bodies) == self._expected:
+            self.complete.set()
+
+
+NUMBERS = [b"%d" % number for number in range(50)]
+
+
+async def test_a_coroutine_handler_gets_every_message_in_order(
+    connection: Connection, channel: Channel, queue: str
+) -> None:
+    seen = Collector(len(NUMBERS))
+
+    async def handle(message: Message) -> None:
+        await asyncio.sleep(0)
+        seen.add(message)
+        message.ack()
+
+    await channel.publish_many(NUMBERS, routing_key=queue)
+    async with channel.consume(queue, handle):
+        await seen.complete.wait()
+    assert seen.bodies == NUMBERS
+    assert await ready(connection, queue) == 0
+
+
+async def test_a_plain_function_is_called_with_every_message_in_order(
+    channel: Channel, queue: str
+) -> None:
+    seen = Collector(len(NUMBERS))
+
+    def handle(message: Message) -> None:
+        seen.add(message)
+        message.ack()
+
+    await channel.publish_many(NUMBERS, routing_key=queue)
+    async with channel.consume(queue, handle):
+        await seen.complete.wait()
+    assert seen.bodies == NUMBERS
+
+
+async def test_objects_and_partials_are_handlers_too(
+    connection: Connection, channel: Channel, queue: str
+) -> None:
+    seen = Collector(3)
+
+    class Handler:
+        async def __call__(self, message: Message) -> None:
+            seen.add(message)
+
+        async def method(self, message: Message) -> None:
+            seen.add(message)
+
+    async def handle(collector: Collector, message: Message) -> None:
+        collector.add(message)
+
+    for handler in (Handler(), Handler().method, functools.partial(handle, seen)):
+        async with channel.consume(queue, handler, no_ack=True):
+            await channel.publish(b"", routing_key=queue)
+            await until_ready(connection, queue, 0)
+    assert len(seen.bodies) == 3
+
+
+async def test_a_handler_runs_in_a_task_of_its_own(channel: Channel, queue: str) -> None:
+    tasks: list[object] = []
+    done = asyncio.Event()
+
+    async def handle(message: Message) -> None:
+        async with asyncio.timeout(1), asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(0))
+        tasks.append(asyncio.current_task())
+        message.ack()
+        if len(tasks) == 10:
+            done.set()
+
+    await channel.publish_many([b""] * 10, routing_key=queue)
+    async with channel.consume(queue, handle):
+        await done.wait()
+    assert len(set(tasks)) == 1  # a long-lived one, not one per message
+    assert asyncio.current_task() not in tasks
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+async def test_as_many_handlers_run_at_once_as_asked_for(
+    channel: Channel, queue: str, concurrency: int
+) -> None:
+    running = highest = 0
+    seen = Collector(20)
+
+    async def handle(message: Message) -> None:
+        nonlocal running, highest
+        running += 1
+        highest = max(highest, running)
+        await asyncio.sleep(0.001)
+        running -= 1
+        message.ack()
+        seen.add(message)
+
+    await channel.publish_many([b""] * 20, routing_key=queue)
+    async with channel.consume(queue, handle, concurrency=concurrency):
+        await seen.complete.wait()
+    assert highest == concurrency
+
+
+async def test_concurrency_is_bounded_by_prefetch(connection: Connection, queue: str) -> None:
+    channel = await connection.channel(prefetch=2)
+    running = 0
+    go_on = asyncio.Event()
+
+    async def handle(message: Message) -> None:
+        nonlocal running
+        running += 1
+        await go_on.wait()
+        message.ack()
+
+    await channel.publish_many([b""] * 5, routing_key=queue)
+    async with channel.consume(queue, handle, concurrency=5):
+        await until_ready(connection, queue, 3)
+        while running < 2:
+            await asyncio.sleep(0)
+        assert running == 2
+        go_on.set()
+        await until_ready(connection, queue, 0)
+
+
+# --- failures ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "plain"])
+async def test_a_failing_handler_returns_its_message_and_is_logged(
+    channel: Channel, queue: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    deliveries: list[tuple[bytes, bool]] = []
+    done = asyncio.Event()
+
+    def fail_at_first(message: Message) -> None:
+        deliveries.append((message.body, message.redelivered))
+        if not message.redelivered:
+            raise ZeroDivisionError
+        message.ack()
+        done.set()
+
+    async def fail_at_first_later(message: Message) -> None:
+        await asyncio.sleep(0)
+        fail_at_first(message)
+
+    await channel.publish(b"1", routing_key=queue)
+    handler = fail_at_first if kind == "plain" else fail_at_first_later
+    async with channel.consume(queue, handler, consumer_tag="reader"):
+        await done.wait()
+    assert deliveries == [(b"1", False), (b"1", True)]
+    [line] = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert line.name == "hopmq.client"
+    assert "reader" in line.getMessage()
+    assert queue in line.getMessage()
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_failing_handler_that_has_settled_leaves_it_at_that(
+    channel: Channel, queue: str
+) -> None:
+    done = asyncio.Event()
+
+    async def handle(message: Message) -> None:
+        message.ack()
+        if message.body == b"last":
+            done.set()
+        raise ZeroDivisionError
+
+    await channel.publish_many([b"first", b"last"], routing_key=queue)
+    async with channel.consume(queue, handle):
+        await done.wait()
+    assert channel.is_open
+    assert await bodies(channel, queue) == []
+
+
+async def test_a_failing_handler_without_acks_goes_on(channel: Channel, queue: str) -> None:
+    seen = Collector(2)
+
+    async def handle(message: Message) -> None:
+        seen.add(message)
+        raise ZeroDivisionError
+
+    await channel.publish_many([b"1", b"2"], routing_key=queue)
+    async with channel.consume(queue, handle, no_ack=True):
+        await seen.complete.wait()
+    assert channel.is_open
+
+
+async def test_a_plain_function_that_makes_a_coroutine_is_refused_clearly(
+    channel: Channel, queue: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handle(message: Message) -> None:
+        message.ack()
+
+    await channel.publish(b"1", routing_key=queue)
+    async with channel.consume(queue, lambda message: handle(message)):
+        while "returned a coroutine" not in caplog.text:
+            await asyncio.sleep(0)
+    assert await bodies(channel, queue) == [b"1"]
+
+
+# --- the end -----------------------------------------------------------------------------------------
+
+
+async def test_cancel_waits_for_handlers_and_returns_the_unread(
+    channel: Channel, other: Connection, queue: str
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    handled: list[bytes] = []
+
+    async def handle(message: Message) -> None:
+        begun.set()
+        await go_on.wait()
+        message.ack()
+        handled.append(message.body)
+
+    await channel.publish_many([b"1", b"2", b"3"], routing_key=queue)
+    consumer = await channel.consume(queue, handle)
+    await begun.wait()
+    cancelling = asyncio.create_task(consumer.cancel())
+    await until_ready(other, queue, 2)
+    assert not cancelling.done()
+    go_on.set()
+    await cancelling
+    assert handled == [b"1"]
+    await until_ready(other, queue, 2)
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+async def test_a_handler_may_cancel_its_own_consumer(
+    channel: Channel, queue: str, concurrency: int
+) -> None:
+    async def handle(message: Message) -> None:
+        message.ack()
+        await consumer.cancel()
+
+    consumer = await channel.consume(queue, handle, concurrency=concurrency)
+    await channel.publish_many([b""] * 3, routing_key=queue)
+    await consumer.wait_closed()
+    assert channel.is_open
+
+
+async def test_a_consumer_with_a_handler_is_not_iterated(channel: Channel, queue: str) -> None:
+    async with channel.consume(queue, print) as consumer:
+        with pytest.raises(UsageError, match="handler"):
+            aiter(consumer)
+
+
+async def test_handlers_hear_of_a_deleted_queue_by_wait_closed(
+    channel: Channel, queue: str
+) -> None:
+    async def handle(message: Message) -> None:
+        message.ack()
+
+    consumer = await channel.consume(queue, handle)
+    await channel.delete_queue(queue)
+    with pytest.raises(ConsumerCancelledError):
+        await consumer.wait_closed()
+
+
+async def test_no_worker_outlives_its_consumer(channel: Channel, queue: str) -> None:
+    async def handle(message: Message) -> None:
+        message.ack()
+
+    before = asyncio.all_tasks()
+    consumer = await channel.consume(queue, handle, concurrency=5)
+    assert len(asyncio.all_tasks() - before) == 5
+    await consumer.cancel()
+    assert asyncio.all_tasks() == before
