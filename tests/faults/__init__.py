@@ -1,0 +1,1 @@
+"""What goes wrong: cancellation, hostile and stalled peers, timeouts, TLS, secrets, leaks."""

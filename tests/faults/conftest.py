@@ -1,0 +1,129 @@
+"""Rules for every test of faults: bounded in time, and nothing is left behind."""
+
+import asyncio
+import gc
+import inspect
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted.server import ScriptedServer
+
+from hopmq.testing.certificates import Certificates
+
+from .arrival import Arrival
+from .ends import Ends, connected
+
+SECONDS = 20.0
+"""No test of faults takes longer, whatever it awaits."""
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bound every asynchronous test of this folder."""
+    for item in items:
+        if (
+            isinstance(item, pytest.Function)
+            and _HERE in item.path.parents
+            and inspect.iscoroutinefunction(item.obj)
+        ):
+            item.obj = _bounded(item.obj)
+
+
+def _bounded(test: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(test)
+    async def bounded(**arguments: object) -> None:
+        async with asyncio.timeout(SECONDS):
+            await test(**arguments)
+
+    return bounded
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_collections() -> Iterator[None]:
+    """Leave what the imports made out of the collections after each test."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_left_behind(anyio_backend: object) -> AsyncIterator[None]:
+    """Fail a test that leaves a task or a socket, or that asyncio had to complain about."""
+    loop = asyncio.get_running_loop()
+    complaints: list[dict[str, Any]] = []
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    sockets = _sockets()
+    yield
+    await _until(lambda: not _tasks() and _sockets() <= sockets)
+    gc.collect()
+    await asyncio.sleep(0)
+    loop.set_exception_handler(before)
+    assert not complaints
+    assert not _tasks()
+    assert _sockets() <= sockets
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    """Let the loop finish what a closing socket still has to do; there is no event for it."""
+    for _ in range(200):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+
+
+def _tasks() -> list[asyncio.Task[Any]]:
+    """List the tasks of this loop that are not those of the test runner."""
+    return [task for task in asyncio.all_tasks() if "TestRunner" not in repr(task.get_coro())]
+
+
+def _sockets() -> set[int]:
+    """List this process's TCP sockets; event loops have others of their own."""
+    return set(_open_sockets())
+
+
+def _open_sockets() -> Iterator[int]:
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            status = os.fstat(int(name))
+        except OSError:
+            continue  # the one that listed them
+        if stat.S_ISSOCK(status.st_mode):
+            probe = socket.socket(fileno=int(name))
+            if probe.family in {socket.AF_INET, socket.AF_INET6}:
+                yield status.st_ino
+            probe.detach()
+
+
+@pytest.fixture
+def arrival(monkeypatch: pytest.MonkeyPatch) -> Arrival:
+    """Return what runs a function in the very turn in which the client has read something."""
+    return Arrival(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Return certificates of an authority of this run's own."""
+    return Certificates.create(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+async def server(arrival: Arrival) -> AsyncIterator[ScriptedServer]:
+    """Return a server that does as it is told."""
+    async with ScriptedServer() as listening:
+        yield listening
+
+
+@pytest.fixture
+async def ends(server: ScriptedServer) -> AsyncIterator[Ends]:
+    """Return both ends of a connection with one open channel."""
+    async with connected(server) as both:
+        yield both
