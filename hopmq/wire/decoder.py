@@ -6,7 +6,7 @@ answers what follows AMQP 0-9-1, 4.2.3 to 4.2.7 and the constants of its section
 """
 
 from struct import Struct
-from typing import Final
+from typing import Final, NoReturn
 
 from hopmq.errors import FrameSyntaxError, UsageError
 from hopmq.typedefs import Body
@@ -85,15 +85,21 @@ class Decoder:
 
     def get_buffer(self, size_hint: int = -1) -> memoryview:
         """Return writable room for received bytes; `received` then says how many came."""
+        if self._parsing:
+            _refuse_entry()
         return self._buffer.room()
 
     def received(self, nbytes: int) -> list[Event]:
         """Parse what was written to the last `get_buffer()`, up to the end of a batch."""
+        if self._parsing:
+            _refuse_entry()
         self._buffer.written(nbytes)
         return self.more()
 
     def feed(self, data: Body) -> list[Event]:
         """Copy `data` in and parse, up to the end of a batch."""
+        if self._parsing:
+            _refuse_entry()
         with memoryview(data) as view, view.cast("B") as octets:
             if not self._ended:
                 self._buffer.append(octets)
@@ -103,7 +109,7 @@ class Decoder:
         """Go on parsing after a batch that ended early; empty when nothing is left."""
         events: list[Event] = []
         if self._parsing:
-            raise UsageError("the decoder is parsing already")
+            _refuse_entry()
         if self._ended:
             self._buffer.clear()
             return events
@@ -176,6 +182,10 @@ class Decoder:
         if size + FRAME_OVERHEAD > self.frame_max:
             raise FrameSyntaxError(0, reasons.frame_too_large(size, self.frame_max), 501)
         raise FrameSyntaxError(0, reasons.channel_too_large(channel, self.channel_max), 504)
+
+
+def _refuse_entry() -> NoReturn:
+    raise UsageError("the decoder is parsing already")
 
 
 def _heartbeat(channel: int, size: int) -> Heartbeat:
