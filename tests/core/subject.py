@@ -11,7 +11,7 @@ from hopmq.core.events import ConnectionEnded, ConnectionOpened, ConnectionRefus
 from hopmq.core.handshake import Step
 from hopmq.core.replies import NOBODY
 from hopmq.core.settings import Tuning
-from hopmq.core.states import ConnectionState
+from hopmq.core.states import ChannelState, ConnectionState
 from hopmq.errors import ConnectError, FrameSyntaxError, HopMQError
 from hopmq.wire import Codec, new_method
 
@@ -196,6 +196,8 @@ class Subject:
             core.check_open()
             assert core.next_deadline() is not None
             assert all(1 <= number <= 8 for number in core.channels)
+            states = {channel.state for channel in core.channels.values()}
+            assert ChannelState.CLOSED not in states
         else:
             assert core.channels == {}
             assert len(core.replies) == 0
