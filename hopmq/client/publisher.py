@@ -10,7 +10,7 @@ from hopmq.client.publishing import PERSISTENT_ONLY, Publishing, size_of
 from hopmq.client.session import Session
 from hopmq.core.channel import ChannelCore
 from hopmq.entities import Exchange
-from hopmq.errors import EncodeError, PublishManyError, PublishNotSentError
+from hopmq.errors import EncodeError, PublishManyError, PublishNotSentError, UsageError
 from hopmq.typedefs import Body, FieldTable
 from hopmq.wire import Properties
 
@@ -73,19 +73,21 @@ class PublishOperations:
             PublishNotSentError: It was not sent; publishing again is safe.
             PublishUnknownError: It was sent and may have arrived.
             EncodeError: A value has no AMQP form.
+            UsageError: Both `properties` and keywords for them were given.
         """
-        if properties is None:
-            encodable: Properties | bytes = message_properties(
-                headers=headers,
-                persistent=persistent,
-                content_type=content_type,
-                expiration=expiration,
-                priority=priority,
-                correlation_id=correlation_id,
-                reply_to=reply_to,
-                message_id=message_id,
-            )
-        else:
+        encodable = message_properties(
+            headers=headers,
+            persistent=persistent,
+            content_type=content_type,
+            expiration=expiration,
+            priority=priority,
+            correlation_id=correlation_id,
+            reply_to=reply_to,
+            message_id=message_id,
+        )
+        if properties is not None:
+            if encodable is not PERSISTENT_ONLY:
+                raise UsageError("properties= stands for all of them: give it or the keywords")
             encodable = properties
         publishing = self._publishing
         handle = publishing.start(

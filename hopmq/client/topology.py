@@ -46,21 +46,23 @@ class TopologyChannel:
             ChannelClosed: The broker refused; the subclass says how.
         """
         while True:
-            channel = await self._open()
-            waiter: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-            channel.request(waiter, method, reply, on_abandoned=lambda _: self._moved(channel))
             try:
-                answer: R = await self._wait(waiter, method.name)
+                return await self._ask_on(await self._open(), method, reply)
             except ChannelClosed as error:
                 if not error.unprocessed:
                     raise
-            except RequestTimeoutError:
-                if self._channel is channel:
-                    self._channel = None
-                raise
-            else:
-                self._moved(channel)
-                return answer
+
+    async def _ask_on(self, channel: ChannelCore, method: Frame, reply: type[R]) -> R:
+        waiter: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        channel.request(waiter, method, reply, on_abandoned=lambda _: self._moved(channel))
+        try:
+            answer: R = await self._wait(waiter, method.name)
+        except RequestTimeoutError:
+            if self._channel is channel:
+                self._channel = None
+            raise
+        self._moved(channel)
+        return answer
 
     def _moved(self, channel: ChannelCore) -> None:
         """Close a channel that had stalled once it has answered everything."""

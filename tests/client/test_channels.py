@@ -81,7 +81,7 @@ async def test_publishing_on_a_closed_channel_is_not_sent(
 async def test_channels_are_opened_and_closed_over_and_over(connection: Connection) -> None:
     for _ in range(30):
         async with connection.channel() as channel:
-            assert await channel.publish(b"", routing_key="nowhere")
+            assert (await channel.publish(b"", routing_key="nowhere")).delivery_tag == 1
     assert channel.number == 1
 
 

@@ -102,6 +102,19 @@ async def test_close_is_bounded_when_the_broker_does_not_answer(
     assert proxied.state == "closed"
 
 
+async def test_close_is_prompt_when_something_else_comes_before_the_answer(
+    proxy: Proxy, proxied: Connection, other: Connection, queue: str
+) -> None:
+    channel = await proxied.channel()
+    proxy.answers.hold()
+    handle = channel.publish_nowait(b"", routing_key=queue)
+    await until_ready(other, queue, 1)
+    proxy.answers.release()
+    async with asyncio.timeout(4):
+        await proxied.close()
+    assert handle.done()
+
+
 async def test_an_error_in_the_block_closes_at_once(amqp_url: str, queue: str) -> None:
     connection = await hopmq.connect(amqp_url)
     channel = await connection.channel()

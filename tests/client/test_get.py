@@ -95,6 +95,22 @@ async def test_recover_delivers_unsettled_messages_again(channel: Channel, queue
         assert all(message.ack() for message in again)
 
 
+async def test_recover_takes_back_what_nobody_has_read(
+    channel: Channel, other: Connection, queue: str
+) -> None:
+    await channel.publish_many([b"1", b"2", b"3"], routing_key=queue)
+    async with channel.consume(queue) as consumer:
+        await until_ready(other, queue, 0)
+        await channel.set_prefetch(100)  # its answer comes after the deliveries
+        await channel.recover()
+        messages = [await anext(consumer) for _ in range(3)]
+        assert [(message.body, message.redelivered) for message in messages] == [
+            (b"1", True),
+            (b"2", True),
+            (b"3", True),
+        ]
+
+
 async def test_messages_taken_back_by_recover_are_stale(channel: Channel, queue: str) -> None:
     await channel.publish(b"1", routing_key=queue)
     message = await channel.get(queue)

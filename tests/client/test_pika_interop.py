@@ -1,6 +1,6 @@
 """Messages exchanged with pika through RabbitMQ: every property and every field type, both ways."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -229,7 +229,7 @@ async def test_we_read_the_fields_that_pika_can_only_read(
         "d": (b"d\x3f\xb9\x99\x99\x99\x99\x99\x9a", 0.1),
         "S": (b"S\x00\x00\x00\x02\xff\xfe", b"\xff\xfe"),
     }
-    usual = pika_data.encode_value
+    usual: Callable[[list[bytes], Any], int] = pika_data.encode_value
 
     def by_hand(pieces: list[bytes], value: Any) -> int:
         if not isinstance(value, bytearray):

@@ -115,13 +115,14 @@ async def test_all_properties_arrive(channel: Channel, queue: str) -> None:
 
 async def test_expiration_is_given_in_seconds(channel: Channel, queue: str) -> None:
     async with channel.consume(queue, no_ack=True) as consumer:
-        for expiration, sent in [
-            (0, "0"),
-            (1, "1000"),
-            (1.5, "1500"),
-            (timedelta(minutes=1), "60000"),
-            (0.0004, "0"),
-        ]:
+        given: dict[float | timedelta, str] = {
+            0: "0",
+            1: "1000",
+            1.5: "1500",
+            timedelta(minutes=1): "60000",
+            0.0004: "0",
+        }
+        for expiration, sent in given.items():
             await channel.publish(b"", routing_key=queue, expiration=expiration)
             assert (await anext(consumer)).properties.expiration == sent
 
@@ -196,6 +197,16 @@ async def test_what_cannot_be_encoded_is_refused_and_costs_nothing(
         assert tap.is_silent
         assert channel.unconfirmed == 0
     assert (await channel.publish(b"", routing_key="nowhere")).delivery_tag == 1
+
+
+async def test_properties_and_keywords_for_them_are_refused_together(
+    channel: Channel, queue: str
+) -> None:
+    with pytest.raises(UsageError, match="properties="):
+        await channel.publish(
+            b"", routing_key=queue, properties=Properties(priority=1), headers={"a": 1}
+        )
+    assert channel.unconfirmed == 0
 
 
 async def test_a_negative_expiration_is_refused(channel: Channel, tap: Tap) -> None:

@@ -48,7 +48,7 @@ async def test_a_queue_is_durable_unless_asked_otherwise(
 ) -> None:
     await channel.declare_queue(name)
     try:
-        assert await other.declare_queue(name, durable=True)
+        assert (await other.declare_queue(name, durable=True)).name == name
         with pytest.raises(PreconditionFailedError, match="durable"):
             await other.declare_queue(name, durable=False)
     finally:
@@ -329,8 +329,8 @@ async def test_declare_raises_the_first_refusal_and_declares_the_rest(
             Queue("amq.refused too"),
             Queue(f"{name}-after", exclusive=True),
         )
-    assert await channel.declare_queue(f"{name}-before", passive=True)
-    assert await channel.declare_queue(f"{name}-after", passive=True)
+    assert await ready(channel, f"{name}-before") == 0
+    assert await ready(channel, f"{name}-after") == 0
 
 
 async def test_a_secret_is_renewed_while_the_connection_works(
