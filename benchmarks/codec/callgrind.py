@@ -1,7 +1,7 @@
 """Count the instructions of one message, with valgrind's callgrind.
 
-Each work runs twice, with few and with many calls; the difference leaves the start of the
-interpreter out. Instructions hardly vary from run to run, as times do.
+Each work is done a few times and then many times, and the difference counts: what surrounds
+the work falls out. Instructions hardly vary from run to run, as times do.
 
     python benchmarks/codec/callgrind.py                 the main paths
     python benchmarks/codec/callgrind.py --all
@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from engines import engines
@@ -32,69 +33,81 @@ MAIN = (
 FEW, MANY = 3, 13
 
 
-def run_here(name: str, engine_name: str, calls: int) -> None:
-    """Do the work in this process."""
+def mark() -> None:
+    """Call a function of the C library that callgrind is told to write its counts at."""
+    os.getloadavg()
+
+
+def run_here(engine_name: str, names: list[str]) -> None:
+    """Do the works in this process, with a mark around each count of calls."""
     engine = next(engine for engine in engines() if engine.name == engine_name)
-    task = WORK[name].task(engine)
-    for _ in range(calls):
-        task()
+    for name in names:
+        task = WORK[name].task(engine)
+        for calls in (FEW, MANY):
+            mark()
+            for _ in range(calls):
+                task()
+            mark()
 
 
-def instructions(name: str, engine: str, calls: int) -> int:
-    """Count what a process needs for so many calls."""
-    run = subprocess.run(
-        [
-            "valgrind",
-            "--tool=callgrind",
-            "--callgrind-out-file=/dev/null",
-            sys.executable,
-            str(Path(__file__).resolve()),
-            "--here",
-            name,
-            engine,
-            str(calls),
-        ],
-        env={**os.environ, "PYTHONHASHSEED": "0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found = re.search(r"Collected : (\d+)", run.stderr)
-    if run.returncode or not found:
-        raise SystemExit(run.stderr)
+def counts(engine: str, names: list[str]) -> list[int]:
+    """Return the instructions between one mark and the next, in order."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        run = subprocess.run(
+            [
+                *("valgrind", "--tool=callgrind", "--dump-before=getloadavg"),
+                f"--callgrind-out-file={out}",
+                *(sys.executable, str(Path(__file__).resolve()), "--here", engine, *names),
+            ],
+            env={**os.environ, "PYTHONHASHSEED": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if run.returncode:
+            raise SystemExit(run.stderr)
+        parts = sorted(Path(folder).glob("out.*"), key=lambda part: int(part.suffix[1:]))
+        return [total(part.read_text()) for part in parts]
+
+
+def total(dump: str) -> int:
+    """Return the instructions of one dump."""
+    found = re.search(r"^(?:totals|summary): (\d+)", dump, re.MULTILINE)
+    if found is None:
+        raise SystemExit("callgrind has written no total")
     return int(found[1])
 
 
-def per_message(name: str, engine: str) -> float:
-    """Return the instructions of one message, ack or table."""
-    more = instructions(name, engine, MANY) - instructions(name, engine, FEW)
-    return more / (MANY - FEW) / BATCH
-
-
-def show(line: str) -> None:
-    """Print a line of the table as soon as it is known."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+def per_message(engine: str, names: list[str]) -> list[float]:
+    """Return the instructions of one message, ack or table, for each work."""
+    # The first dump is the start of the process; then calls and what lies between take turns.
+    found = counts(engine, names)[1::2]
+    pairs = zip(found[::2], found[1::2], strict=True)
+    return [(many - few) / (MANY - FEW) / BATCH for few, many in pairs]
 
 
 def main() -> None:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--all", action="store_true", help="every work, not the main paths alone")
-    parser.add_argument("--here", nargs=3, metavar=("WORK", "ENGINE", "CALLS"))
+    parser.add_argument("--here", nargs="+", metavar="ENGINE WORK", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here:
-        name, engine, calls = options.here
-        run_here(name, engine, int(calls))
+        run_here(options.here[0], options.here[1:])
         return
     if not shutil.which("valgrind"):
         raise SystemExit("valgrind is not installed")
-    names = [engine.name for engine in engines() if engine.name != "pamqp"]
-    show("| work | " + " | ".join(f"{name}, instructions" for name in names) + " |")
-    show("|---|" + "--:|" * len(names))
-    for work in WORK if options.all else MAIN:
-        counts = " | ".join(f"{per_message(work, name):,.0f}" for name in names)
-        show(f"| {work} | {counts} |")
+    names = list(WORK if options.all else MAIN)
+    found = [engine.name for engine in engines() if engine.name != "pamqp"]
+    columns = [per_message(engine, names) for engine in found]
+    lines = [
+        "| work | " + " | ".join(f"{engine}, instructions" for engine in found) + " |",
+        "|---|" + "--:|" * len(found),
+    ]
+    for name, *row in zip(names, *columns, strict=True):
+        lines.append(f"| {name} | " + " | ".join(f"{count:,.0f}" for count in row) + " |")
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

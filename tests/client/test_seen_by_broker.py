@@ -43,7 +43,7 @@ async def test_the_broker_sees_name_properties_and_limits(rabbitmq: RabbitMQ) ->
         heartbeat=33,
         frame_max=20_000,
         channel_max=77,
-        client_properties={"team": "fulfilment", "product": "Orders", "limits": {"a": 1}},
+        client_properties={"team": "fulfillment", "product": "Orders", "limits": {"a": 1}},
     ) as connection:
         await connection.channel()
         columns = ("client_properties", "timeout", "frame_max", "channel_max")
@@ -53,7 +53,7 @@ async def test_the_broker_sees_name_properties_and_limits(rabbitmq: RabbitMQ) ->
     assert ours["channels"] == 1
     assert ours["auth_mechanism"] == "PLAIN"
     told = str(ours["client_properties"])
-    for expected in ("the orders service", "fulfilment", "Orders", hopmq.__version__, "CPython"):
+    for expected in ("the orders service", "fulfillment", "Orders", hopmq.__version__, "CPython"):
         assert expected in told
     for capability in ("publisher_confirms", "consumer_cancel_notify", "connection.blocked"):
         assert capability in told

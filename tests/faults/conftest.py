@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted.server import ScriptedServer
 
+from flavours import Flavour, flavours
 from hopmq.testing.certificates import Certificates
+from scripted.server import ScriptedServer
 
 from .arrival import Arrival
 from .ends import Ends, connected
@@ -43,6 +44,17 @@ def _bounded(test: Callable[..., Any]) -> Callable[..., Any]:
             await test(**arguments)
 
     return bounded
+
+
+@pytest.fixture(
+    scope="session",
+    params=[each for each in flavours() if each.codec.name == flavours()[-1].codec.name],
+    ids=str,
+)
+def flavour(request: pytest.FixtureRequest) -> Flavour:
+    """Return each event loop with the codec that users have: most faults do not depend on it."""
+    chosen: Flavour = request.param
+    return chosen
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -91,13 +103,13 @@ def _sockets() -> set[int]:
 
 
 def _open_sockets() -> Iterator[int]:
-    for name in os.listdir("/proc/self/fd"):
+    for number in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
         try:
-            status = os.fstat(int(name))
+            status = os.fstat(number)
         except OSError:
             continue  # the one that listed them
         if stat.S_ISSOCK(status.st_mode):
-            probe = socket.socket(fileno=int(name))
+            probe = socket.socket(fileno=number)
             if probe.family in {socket.AF_INET, socket.AF_INET6}:
                 yield status.st_ino
             probe.detach()

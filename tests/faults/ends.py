@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
-from scripted.gate import Gate
-from scripted.peer import Peer
-from scripted.server import ScriptedServer
 
 import hopmq
 from hopmq.core.channel import ChannelCore
+from scripted.gate import Gate
+from scripted.peer import Peer
+from scripted.server import ScriptedServer
 
 T = TypeVar("T")
 

@@ -1,15 +1,15 @@
 """Who does not read stops who writes, on both ends, and memory stays bounded."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
-from scripted import frames
-from scripted.peer import delivery
-from scripted.server import ScriptedServer
 
 import hopmq
 from hopmq.errors import ConnectionLostError, PublishNotSentTimeoutError, PublishUnknownTimeoutError
+from scripted import frames
+from scripted.peer import delivery
+from scripted.server import ScriptedServer
 
 from .ends import Ends, connected, soon, start
 from .test_heartbeats import beat_every
@@ -71,7 +71,7 @@ async def test_publish_many_without_confirms_keeps_to_the_socket_s_pace(ends: En
     plain = await soon(ends.connection.channel(confirms=False))
     made = 0
 
-    def messages():  # noqa: ANN202  # a generator of bodies
+    def messages() -> Iterator[bytes]:
         nonlocal made
         for _ in range(64):
             made += 1
@@ -129,7 +129,7 @@ async def test_a_single_message_above_the_window_s_size_is_sent_alone(ends: Ends
 
 
 @pytest.fixture
-async def flooded(server: ScriptedServer):  # noqa: ANN201  # an asynchronous generator
+async def flooded(server: ScriptedServer) -> "AsyncIterator[Flooded]":
     """Return a connection whose consumer has more unread than it may, so that reading pauses."""
     async with connected(server, max_unread_size=LIMIT) as ends:
         consumer = await soon(ends.channel.consume("q", consumer_tag="slow", no_ack=True))
@@ -147,6 +147,12 @@ Flooded = tuple[Ends, hopmq.Consumer]
 async def read_all(consumer: hopmq.Consumer) -> list[int]:
     """Take all of the flood."""
     return [int((await anext(consumer)).body[:4]) for _ in range(COUNT)]
+
+
+async def read_to_the_end(consumer: hopmq.Consumer) -> None:
+    """Take whatever comes."""
+    async for _ in consumer:
+        pass
 
 
 async def test_unread_messages_are_bounded_and_none_is_lost(flooded: Flooded) -> None:
@@ -235,6 +241,22 @@ async def test_a_connection_closes_at_once_while_reading_is_paused(flooded: Floo
     await soon(ends.peer.lost)
 
 
+async def test_a_connection_closes_at_once_though_an_ended_consumer_s_messages_are_unread(
+    flooded: Flooded,
+) -> None:
+    ends, consumer = flooded
+    await soon(consumer.cancel())
+    await soon(ends.channel.consume("q", consumer_tag="another", no_ack=True))
+    ends.peer.deliver(ends.channel.number, "another", 1)
+    async with asyncio.timeout(5):
+        while not ends.connection._session.budget.paused:
+            await asyncio.sleep(0)
+    began = asyncio.get_running_loop().time()
+    await soon(ends.connection.close())
+    assert asyncio.get_running_loop().time() - began < 2
+    assert await soon(read_all(consumer)) == list(range(1, COUNT + 1))
+
+
 async def test_a_channel_closes_at_once_while_reading_is_paused(flooded: Flooded) -> None:
     ends, consumer = flooded
     await soon(ends.channel.close())
@@ -259,8 +281,7 @@ async def test_a_connection_lost_while_reading_is_paused_is_found_when_reading_g
     ends, consumer = flooded
     ends.peer.reset()
     with pytest.raises(ConnectionLostError):
-        while True:
-            await soon(anext(consumer))
+        await soon(read_to_the_end(consumer))
     await soon(ends.connection.wait_closed())
 
 

@@ -1,7 +1,6 @@
 """While the broker takes no publishes they wait here, whole; a deadline that ends there is safe."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from pamqp.commands import Channel, Connection
@@ -16,12 +15,12 @@ SHORT = 0.03
 
 
 @pytest.fixture
-async def blocked(ends: Ends) -> AsyncIterator[Ends]:
+async def blocked(ends: Ends) -> Ends:
     """Return a connection that the broker has blocked."""
     ends.peer.send(0, new_method(Connection.Blocked, reason="low on memory"))
     while not ends.connection.is_blocked:
         await asyncio.sleep(0)
-    yield ends
+    return ends
 
 
 def unblock(ends: Ends) -> None:

@@ -1,12 +1,13 @@
 """A cancelled connect leaves nothing open, whichever step of the handshake it has reached."""
 
 import asyncio
+import contextlib
 import socket
 
 import pytest
-from scripted.server import ScriptedServer
 
 import hopmq
+from scripted.server import ScriptedServer
 
 from .arrival import Arrival
 from .ends import cancel, soon, start
@@ -87,10 +88,8 @@ async def test_a_connect_cancelled_while_tls_starts_closes_its_socket() -> None:
         with silent:
             assert await soon(loop.sock_recv(silent, 4096))  # the client's hello
             await cancel(task)
-            with pytest.raises(ConnectionError):
-                while await soon(loop.sock_recv(silent, 4096)):
-                    pass
-                raise ConnectionResetError
+            with contextlib.suppress(ConnectionResetError):
+                assert await soon(loop.sock_recv(silent, 4096)) == b""
 
 
 async def test_a_cancelled_block_of_a_connection_closes_it(server: ScriptedServer) -> None:

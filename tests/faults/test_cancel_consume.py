@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from scripted.peer import cancelled
 
 import hopmq
 from hopmq.errors import ConsumerCancelledError
+from scripted.peer import cancelled
 
 from .arrival import Arrival
 from .ends import Ends, cancel, soon, start, turns

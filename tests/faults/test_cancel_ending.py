@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from scripted.server import ScriptedServer
 
 import hopmq
+from scripted.server import ScriptedServer
 
 from .arrival import Arrival
 from .ends import Ends, cancel, soon, start, turns
@@ -168,8 +168,12 @@ async def test_what_failed_inside_a_transaction_is_raised_though_the_channel_is_
     ends: Ends,
 ) -> None:
     channel = await soon(ends.connection.channel(confirms=False))
-    with pytest.raises(LookupError):
+
+    async def fail() -> None:
         async with channel.transaction():
             ends.peer.reset()
             await soon(ends.connection.wait_closed())
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()

@@ -1,14 +1,15 @@
 """A cancelled publish is withdrawn or settled by its confirm; it never keeps a place."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from pamqp.commands import Connection
-from scripted.server import ScriptedServer
 
 import hopmq
 from hopmq.errors import PublishNotSentError
 from hopmq.wire import new_method
+from scripted.server import ScriptedServer
 
 from .arrival import Arrival
 from .ends import Ends, cancel, connected, soon, start, turns
@@ -111,7 +112,7 @@ async def test_a_cancelled_publish_many_sends_no_more_and_keeps_no_place(ends: E
 
 
 async def test_publish_many_cancelled_while_its_source_waits_keeps_no_place(ends: Ends) -> None:
-    async def source():  # noqa: ANN202  # an asynchronous generator of bodies
+    async def source() -> AsyncIterator[bytes]:
         yield b"one"
         await asyncio.Event().wait()
 

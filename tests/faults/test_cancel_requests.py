@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from scripted.peer import fetched
 
 from .arrival import Arrival

@@ -2,12 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from pamqp.commands import Queue
-from scripted import frames
-from scripted.server import ScriptedServer
 
 import hopmq
 from hopmq.errors import (
@@ -18,9 +16,19 @@ from hopmq.errors import (
     PublishNotSentError,
     PublishUnknownError,
 )
+from scripted import frames
+from scripted.peer import Peer
+from scripted.server import ScriptedServer
 
 from .ends import Ends, connected, soon, start, turns
 from .operations import REQUESTS, Operation
+
+
+def stop_amid_a_frame(peer: Peer) -> None:
+    """Hang up in the middle of a frame."""
+    peer.write(frames.announced(frames.METHOD, 1, 99))
+    peer.hang_up()
+
 
 ENDINGS: dict[str, tuple[type[hopmq.ConnectionClosed], Callable[[Ends], None]]] = {
     "reset": (ConnectionLostError, lambda ends: ends.peer.reset()),
@@ -37,10 +45,7 @@ ENDINGS: dict[str, tuple[type[hopmq.ConnectionClosed], Callable[[Ends], None]]] 
         hopmq.ConnectionClosed,
         lambda ends: ends.peer.close_connection(599, "of the future"),
     ),
-    "mid-frame": (
-        ConnectionLostError,
-        lambda ends: (ends.peer.write(frames.announced(1, 1, 99)), ends.peer.hang_up())[1],
-    ),
+    "mid-frame": (ConnectionLostError, lambda ends: stop_amid_a_frame(ends.peer)),
 }
 
 
@@ -199,7 +204,7 @@ async def test_closing_what_is_lost_does_nothing(ends: Ends, ending: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("answer", "call"),
+    "answer, call",
     [
         ("Channel.CloseOk", lambda ends: ends.channel.close()),
         ("Channel.CloseOk", lambda ends: ends.channel.drain()),
@@ -210,10 +215,10 @@ async def test_closing_what_is_lost_does_nothing(ends: Ends, ending: str) -> Non
     ids=["channel-close", "channel-drain", "close", "drain", "drain-channel"],
 )
 async def test_a_connection_lost_while_closing_ends_the_closing(
-    ends: Ends, answer: str, call: Callable[[Ends], object]
+    ends: Ends, answer: str, call: Callable[[Ends], Awaitable[None]]
 ) -> None:
     held = ends.gate.hold(answer)
-    closing = start(call(ends))  # type: ignore[arg-type]
+    closing = start(call(ends))
     await soon(held.reached())
     ends.peer.reset()
     await soon(closing)
@@ -235,7 +240,7 @@ async def test_a_consumer_whose_connection_is_lost_while_it_is_cancelled_has_end
 async def test_a_block_whose_connection_is_lost_raises_what_failed_inside(
     server: ScriptedServer,
 ) -> None:
-    with pytest.raises(ConnectionLostError):
+    async def use() -> None:
         async with hopmq.connect(server.url) as connection, connection.channel() as channel:
             peer = await soon(server.peer())
             async with channel.consume("q") as consumer:
@@ -243,14 +248,19 @@ async def test_a_block_whose_connection_is_lost_raises_what_failed_inside(
                 async for _ in consumer:
                     pass
 
+    with pytest.raises(ConnectionLostError):
+        await use()
+
 
 async def test_a_timer_of_a_lost_connection_is_gone(ends: Ends) -> None:
     link = ends.connection._session.link
-    assert link._timer is not None
+    timer = link._timer
+    assert timer is not None
     ends.peer.reset()
     await soon(ends.connection.wait_closed())
     await soon(link.lost)
-    assert link._timer is None or link._timer.cancelled()
+    assert timer.cancelled()
+    assert link._timer is timer
     assert ends.connection._core.next_deadline() is None
 
 

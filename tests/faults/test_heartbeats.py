@@ -4,12 +4,12 @@ import asyncio
 import time
 
 import pytest
-from scripted import frames
-from scripted.relay import Relay
-from scripted.server import ScriptedServer
 
 import hopmq
 from hopmq.errors import ConnectionLostError, PublishUnknownError
+from scripted import frames
+from scripted.relay import Relay
+from scripted.server import ScriptedServer
 
 from .ends import Ends, connected, soon, start
 
@@ -94,6 +94,14 @@ async def test_a_loop_that_was_blocked_reads_before_it_judges(ends: Ends) -> Non
     await asyncio.sleep(QUICK / 4)
     ends.peer.write(HEARTBEAT)
     time.sleep(3 * QUICK)  # noqa: ASYNC251  # a handler that blocks the loop
+    await ends.check_in_step()
+
+
+async def test_a_loop_that_runs_timers_first_reads_before_it_judges(ends: Ends) -> None:
+    beat_every(ends, QUICK)
+    ends.peer.write(HEARTBEAT)
+    time.sleep(3 * QUICK)  # noqa: ASYNC251  # as above
+    ends.connection._session.link._on_deadline()
     await ends.check_in_step()
 
 

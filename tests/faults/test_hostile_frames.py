@@ -7,11 +7,9 @@ from collections.abc import Callable
 
 import pytest
 from pamqp.commands import Basic, Channel, Confirm, Connection, Queue
-from scripted import frames
-from scripted.peer import delivery, fetched
-from scripted.server import ScriptedServer
 
 import hopmq
+from flavours import Flavour, flavours
 from hopmq.errors import (
     ChannelNumberError,
     CommandInvalidError,
@@ -23,8 +21,19 @@ from hopmq.errors import (
     UnexpectedFrameError,
 )
 from hopmq.wire import PURE, new_method
+from scripted import frames
+from scripted.peer import delivery, fetched
+from scripted.server import ScriptedServer
 
 from .ends import Ends, connected, soon, start, turns
+
+
+@pytest.fixture(scope="session", params=flavours(), ids=str)
+def flavour(request: pytest.FixtureRequest) -> Flavour:
+    """Return each event loop with each codec: these faults are found by the codec."""
+    chosen: Flavour = request.param
+    return chosen
+
 
 CODES = {
     FramingError: 501,
@@ -153,9 +162,7 @@ ATTACKS: dict[str, tuple[type[hopmq.ConnectionClosed], bytes]] = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_a_broken_rule_ends_the_connection_with_its_own_code(
-    ends: Ends, attack: str
-) -> None:
+async def test_a_broken_rule_ends_the_connection_with_its_own_code(ends: Ends, attack: str) -> None:
     kind, data = ATTACKS[attack]
     assert ends.channel.number == 1
     consumer = await soon(ends.channel.consume("q", consumer_tag="known"))
@@ -181,9 +188,7 @@ async def test_a_broken_rule_ends_the_connection_with_its_own_code(
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_the_answer_does_not_depend_on_how_the_bytes_arrive(
-    ends: Ends, attack: str
-) -> None:
+async def test_the_answer_does_not_depend_on_how_the_bytes_arrive(ends: Ends, attack: str) -> None:
     kind, data = ATTACKS[attack]
     await soon(ends.channel.consume("q", consumer_tag="known"))
     ends.peer.write_byte_by_byte()
@@ -350,9 +355,9 @@ async def test_a_confirm_on_a_channel_without_confirms_is_a_505(ends: Ends) -> N
 async def test_a_return_that_matches_no_publish_is_passed_on_and_nothing_else(ends: Ends) -> None:
     returned: list[hopmq.Returned] = []
     ends.channel.on_return = returned.append
-    out: list[bytes] = []
+    out: list[bytes | memoryview] = []
     headers = hopmq.Properties(headers={"x-hopmq-return-token": 77})
-    PURE.append_return(  # type: ignore[call-overload]
+    PURE.append_return(
         out, ends.channel.number, 312, "NO_ROUTE", "x", "k", headers, b"body", 131_072
     )
     ends.peer.write(b"".join(out))
@@ -365,9 +370,7 @@ async def test_an_on_return_that_raises_costs_nothing_but_its_own_call(ends: End
         raise LookupError(message.routing_key)
 
     ends.channel.on_return = complain
-    out: list[bytes] = []
-    PURE.append_return(  # type: ignore[call-overload]
-        out, ends.channel.number, 312, "NO_ROUTE", "x", "k", None, b"body", 131_072
-    )
+    out: list[bytes | memoryview] = []
+    PURE.append_return(out, ends.channel.number, 312, "NO_ROUTE", "x", "k", None, b"body", 131_072)
     ends.peer.write(b"".join(out))
     await ends.check_in_step()

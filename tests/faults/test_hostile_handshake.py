@@ -6,11 +6,10 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from pamqp.commands import Channel, Connection, Queue
-from scripted import frames
-from scripted.server import ScriptedServer
 
 import hopmq
 from hopmq.core.settings import Tuning
@@ -23,6 +22,8 @@ from hopmq.errors import (
 )
 from hopmq.testing.certificates import Certificates
 from hopmq.wire import new_method
+from scripted import frames
+from scripted.server import ScriptedServer
 
 from .ends import connected, soon, start
 
@@ -64,7 +65,7 @@ async def listener(answer: Callable[[bytes], bytes | None]) -> AsyncIterator[int
 
     class Stranger(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            self.transport = transport
+            self.transport = cast("asyncio.Transport", transport)
 
         def data_received(self, data: bytes) -> None:
             said = answer(data)
@@ -364,7 +365,7 @@ async def test_a_frame_above_4096_bytes_before_tuning_is_a_handshake_error(
 
 
 @pytest.mark.parametrize(
-    ("due", "sent"), [(due, sent) for due in STEPS for sent in STEPS if due != sent]
+    "due, sent", [(due, sent) for due in STEPS for sent in STEPS if due != sent]
 )
 async def test_a_step_out_of_turn_is_a_handshake_error(
     server: ScriptedServer, due: str, sent: str

@@ -6,10 +6,10 @@ import re
 
 import pytest
 from pamqp.commands import Connection, Queue
-from scripted.server import ScriptedServer
 
 import hopmq
 from hopmq.wire import new_method
+from scripted.server import ScriptedServer
 
 from .ends import Ends, connected, soon, turns
 
@@ -27,9 +27,9 @@ async def test_a_quiet_life_is_two_lines_that_name_connection_and_peer(
     server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hopmq")
-    async with hopmq.connect(server.url, name="billing") as connection:
-        async with connection.channel() as channel:
-            await soon(channel.publish(b"x", routing_key="q"))
+    opening = hopmq.connect(server.url, name="billing")
+    async with opening as connection, connection.channel() as channel:
+        await soon(channel.publish(b"x", routing_key="q"))
     label = f"billing (127.0.0.1:{server.port})"
     assert lines(caplog) == [
         f"INFO {label}: connected to Scripted 1.0",
@@ -102,9 +102,7 @@ async def test_the_wire_trace_shows_every_frame_and_no_body(
         await soon(ends.peer.receives("Ack"))
         await soon(consumer.cancel())
         await soon(ends.connection.close())
-    trace = [
-        record.getMessage() for record in caplog.records if record.name == "hopmq.wire"
-    ]
+    trace = [record.getMessage() for record in caplog.records if record.name == "hopmq.wire"]
     label = re.escape(f"client (127.0.0.1:{server.port})")
     assert all(re.match(rf"{label} [<>] \S", line) for line in trace)
     shown = [re.sub(rf"^{label} ([<>]) (\w[\w.]*).*", r"\1 \2", line) for line in trace]

@@ -4,14 +4,12 @@ import asyncio
 import base64
 import logging
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import pytest
 from pamqp.commands import Connection
-from scripted import frames
-from scripted.server import ScriptedServer
 
 import hopmq
 from hopmq.client.connect import ConnectOptions, plan
@@ -21,6 +19,8 @@ from hopmq.testing import RabbitMQ
 from hopmq.testing.certificates import Certificates
 from hopmq.url import parse_url
 from hopmq.wire import new_method
+from scripted import frames
+from scripted.server import ScriptedServer
 
 from .ends import soon, start, turns
 

@@ -4,7 +4,6 @@ import asyncio
 import time
 
 import pytest
-from scripted.server import ScriptedServer
 
 import hopmq
 from hopmq.errors import (
@@ -13,6 +12,7 @@ from hopmq.errors import (
     PublishUnknownTimeoutError,
     RequestTimeoutError,
 )
+from scripted.server import ScriptedServer
 
 from .ends import Ends, soon, start, turns
 from .operations import REQUESTS, Operation

@@ -9,13 +9,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from scripted.relay import Relay
-from scripted.server import ScriptedServer
 
 import hopmq
 from hopmq.errors import AuthenticationError, ConnectError, HandshakeError, UsageError
 from hopmq.testing import RabbitMQ
 from hopmq.testing.certificates import Certificates
+from scripted.relay import Relay
+from scripted.server import ScriptedServer
 
 from .ends import soon
 
@@ -84,9 +84,7 @@ async def test_a_client_certificate_logs_in_by_external(rabbitmq: RabbitMQ) -> N
 async def test_external_without_a_certificate_is_an_authentication_error(
     rabbitmq: RabbitMQ,
 ) -> None:
-    url = url_of(
-        rabbitmq, cacertfile=rabbitmq.certificates.authority, auth_mechanism="external"
-    )
+    url = url_of(rabbitmq, cacertfile=rabbitmq.certificates.authority, auth_mechanism="external")
     with pytest.raises(AuthenticationError):
         await soon(hopmq.connect(url))
 
@@ -159,7 +157,7 @@ async def test_a_missing_client_certificate_is_told(
         listener.settimeout(5)
         port = listener.getsockname()[1]
         refusing = asyncio.create_task(asyncio.to_thread(refuse, listener))
-        with pytest.raises(HandshakeError, match="(?i)certificate.required|handshake.failure"):
+        with pytest.raises(HandshakeError, match=r"(?i)certificate.required|handshake.failure"):
             await soon(
                 hopmq.connect(f"amqps://localhost:{port}?cacertfile={certificates.authority}")
             )
@@ -199,9 +197,7 @@ async def test_the_name_to_verify_can_be_given(tmp_path: Path) -> None:
     elsewhere = Certificates.create(tmp_path, hosts=("DNS:elsewhere.example",))
     async with ScriptedServer(server_context(elsewhere)) as server:
         url = f"{server.url}?cacertfile={elsewhere.authority}"
-        connection = await soon(
-            hopmq.connect(f"{url}&server_name_indication=elsewhere.example")
-        )
+        connection = await soon(hopmq.connect(f"{url}&server_name_indication=elsewhere.example"))
         await soon(connection.close())
 
 

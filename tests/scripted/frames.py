@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 from pamqp.base import Frame
 from pamqp.commands import INDEX_MAPPING
@@ -67,7 +68,8 @@ def name_of(data: bytes) -> str:
     if data[0] != METHOD:
         return _NAMES.get(data[0], "unknown")
     (index,) = struct.unpack_from(">I", data, 7)
-    return INDEX_MAPPING[index].name if index in INDEX_MAPPING else "unknown"
+    kind: Any = INDEX_MAPPING.get(index)  # pamqp types its classes too loosely
+    return "unknown" if kind is None else str(kind.name)
 
 
 def channel_of(data: bytes) -> int:

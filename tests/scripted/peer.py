@@ -8,9 +8,6 @@ from typing import Any, cast
 
 from pamqp.base import Frame
 from pamqp.commands import Basic, Confirm, Connection
-from scripted import frames
-from scripted.answers import answer
-from scripted.gate import Gate
 
 from hopmq.core.connection import ConnectionCore
 from hopmq.core.events import (
@@ -25,6 +22,9 @@ from hopmq.core.events import (
 from hopmq.core.settings import ServerSettings
 from hopmq.errors import channel_closed
 from hopmq.wire import PURE, Properties, new_method
+from scripted import frames
+from scripted.answers import answer
+from scripted.gate import Gate
 
 
 class Peer(asyncio.Protocol):
@@ -81,6 +81,11 @@ class Peer(asyncio.Protocol):
             await asyncio.shield(self._arrival)
         event = self._unread[name].popleft()
         return getattr(event, "method", event)
+
+    def forget(self) -> None:
+        """Forget what the client has sent so far."""
+        self.seen.clear()
+        self._unread.clear()
 
     def _note(self, data: bytes) -> None:
         batch = self._tap.feed(data)

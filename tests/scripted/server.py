@@ -5,13 +5,13 @@ import ssl
 from types import TracebackType
 from typing import Any, Self
 
+import hopmq
+from hopmq.core.settings import ServerSettings
+from hopmq.typedefs import FieldTable
 from scripted.gate import Gate
 from scripted.peer import Peer
 
-import hopmq
-from hopmq.core.settings import ServerSettings
-
-PROPERTIES = {
+PROPERTIES: FieldTable = {
     "product": "Scripted",
     "version": "1.0",
     "capabilities": {"publisher_confirms": True, "basic.nack": True, "connection.blocked": True},
