@@ -195,7 +195,7 @@ class Channel(PublishOperations, TopologyOperations):
                 "a channel has confirms or transactions, not both: "
                 "open one with connection.channel(confirms=False)"
             )
-        return Transaction(self._ask)
+        return Transaction(self._ask, self._core, self._publishing)
 
     # --- ending ------------------------------------------------------------------------------
 

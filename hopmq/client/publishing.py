@@ -46,7 +46,11 @@ _Held: TypeAlias = tuple[PublishHandle, str, str, bool, Properties | bytes, Body
 
 
 class Publishing:
-    """Write publishes in order, as soon as the window, the socket and the broker allow it."""
+    """Write publishes in order, as soon as the window, the socket and the broker allow it.
+
+    Attributes:
+        outside_transaction: True between the transactions of a channel that has them.
+    """
 
     __slots__ = (
         "_channel",
@@ -56,6 +60,7 @@ class Publishing:
         "_timer",
         "_timer_at",
         "_window",
+        "outside_transaction",
     )
 
     def __init__(
@@ -73,6 +78,7 @@ class Publishing:
         self._held: deque[_Held] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
+        self.outside_transaction: bool = False
 
     def start(
         self,
@@ -88,7 +94,12 @@ class Publishing:
         Raises:
             EncodeError: A value cannot be encoded; nothing was sent.
             PublishNotSentError: The channel is closed.
+            UsageError: The channel is transactional, and this is outside a transaction.
         """
+        if self.outside_transaction:
+            raise UsageError(
+                "this channel has transactions: publish within `async with channel.transaction()`"
+            )
         size = len(body) if type(body) is bytes else size_of(body)
         handle = PublishHandle(size, self._loop.time() + timeout)
         if not self._held and self._has_room(size):

@@ -8,6 +8,8 @@ from typing import Self
 from pamqp.base import Frame
 from pamqp.commands import Tx
 
+from hopmq.client.publishing import Publishing
+from hopmq.core.channel import ChannelCore
 from hopmq.errors import ClosedError, RequestTimeoutError
 from hopmq.wire import new_method
 
@@ -20,25 +22,40 @@ class Transaction:
     `async with channel.transaction(): ...` commits when the block ends well and rolls back when
     it raises. RabbitMQ makes a transaction atomic for a single queue only; publisher confirms
     are faster, and the better choice for not losing messages.
+
+    A channel that has had a transaction stays transactional: what is published there outside a
+    block would wait for a commit that never comes, and is refused.
     """
 
-    __slots__ = ("_ask",)
+    __slots__ = ("_ask", "_channel", "_publishing")
 
-    def __init__(self, ask: Ask) -> None:
-        """Work by `ask`, which sends a method and returns its reply."""
+    def __init__(self, ask: Ask, channel: ChannelCore, publishing: Publishing) -> None:
+        """Work on `channel` by `ask`, which sends a method and returns its reply."""
         self._ask = ask
+        self._channel = channel
+        self._publishing = publishing
 
     async def commit(self) -> None:
         """Make what was done take effect; the next transaction begins."""
+        self._channel.deliveries.begin_transaction()
         await self._ask(new_method(Tx.Commit), Tx.CommitOk)
 
     async def rollback(self) -> None:
-        """Undo what was done; acknowledged messages are unacknowledged again."""
+        """Undo what was done; the next transaction begins.
+
+        Messages that were settled in it are unsettled again, here as at the broker, which does
+        not deliver them anew: settle them again, or `recover`.
+        """
+        deliveries = self._channel.deliveries
+        undone = deliveries.begin_transaction()
         await self._ask(new_method(Tx.Rollback), Tx.RollbackOk)
+        deliveries.unsettle(undone)
 
     async def __aenter__(self) -> Self:
         """Begin (tx.select is repeated without harm)."""
         await self._ask(new_method(Tx.Select), Tx.SelectOk)
+        self._channel.deliveries.begin_transaction()
+        self._publishing.outside_transaction = False
         return self
 
     async def __aexit__(
@@ -48,6 +65,7 @@ class Transaction:
         traceback: TracebackType | None,
     ) -> None:
         """Commit, or roll back after an error; that error is what the caller hears of."""
+        self._publishing.outside_transaction = True
         if error is None:
             await self.commit()
             return

@@ -13,7 +13,7 @@ class DeliveryLedger:
     unsettled delivery stands below it.
     """
 
-    __slots__ = ("_lowest", "_requeued_up_to", "pending", "unsettled")
+    __slots__ = ("_lowest", "_requeued_up_to", "_uncommitted", "pending", "unsettled")
 
     def __init__(self) -> None:
         """Start with nothing delivered."""
@@ -21,13 +21,26 @@ class DeliveryLedger:
         self.pending: list[int] = []
         self._lowest = 1
         self._requeued_up_to = 0
+        self._uncommitted: set[int] | None = None
 
     def settle(self, tag: int) -> bool:
         """Strike `tag` out; False when it is not unsettled."""
         if tag not in self.unsettled:
             return False
         self.unsettled.remove(tag)
+        if self._uncommitted is not None:
+            self._uncommitted.add(tag)
         return True
+
+    def begin_transaction(self) -> set[int]:
+        """Note from now on what is settled, until it is committed; return what was noted."""
+        noted, self._uncommitted = self._uncommitted or set(), set()
+        return noted
+
+    def unsettle(self, tags: set[int]) -> None:
+        """Take back what a rollback has undone (AMQP 0-9-1, tx.rollback)."""
+        self.unsettled |= tags
+        self._lowest = min(self._lowest, min(tags, default=self._lowest))
 
     def requeue_all(self) -> None:
         """Take note that the broker takes back whatever is unsettled (basic.recover)."""
@@ -40,6 +53,8 @@ class DeliveryLedger:
 
     def settle_up_to(self, tag: int) -> None:
         """Strike out every delivery up to `tag`."""
+        if self._uncommitted is not None:
+            self._uncommitted.update(other for other in self.unsettled if other <= tag)
         self.unsettled = {later for later in self.unsettled if later > tag}
 
     def flush(self, write_ack: Callable[[int, bool], None]) -> None:

@@ -85,3 +85,34 @@ async def test_an_error_that_closed_the_channel_is_what_the_caller_hears(
     with pytest.raises(NotFoundError, match="no such queue"):
         async with channel.transaction():
             await channel.get("no such queue")
+
+
+async def test_what_is_published_between_transactions_is_refused(
+    connection: Connection, queue: str
+) -> None:
+    async with connection.channel(confirms=False) as channel:
+        async with channel.transaction():
+            await channel.publish(b"1", routing_key=queue)
+        with pytest.raises(UsageError, match="transaction"):
+            await channel.publish(b"lost", routing_key=queue)
+        async with channel.transaction():
+            await channel.publish(b"2", routing_key=queue)
+        assert await bodies(channel, queue) == [b"1", b"2"]
+
+
+async def test_what_a_rollback_has_undone_can_be_settled_again(
+    connection: Connection, other: Connection, queue: str
+) -> None:
+    await (await other.channel()).publish_many([b"1", b"2", b"3"], routing_key=queue)
+    channel = await connection.channel(confirms=False)
+    messages = [await channel.get(queue) for _ in range(3)]
+    first, second, third = [message for message in messages if message is not None]
+    async with channel.transaction() as transaction:
+        second.ack(multiple=True)
+        third.ack()
+        await transaction.rollback()
+        assert [message.settled for message in (first, second, third)] == [False] * 3
+        second.ack()
+        third.ack()
+    await channel.close()
+    assert await bodies(await other.channel(), queue) == [b"1"]
