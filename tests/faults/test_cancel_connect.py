@@ -11,8 +11,7 @@ from scripted.server import ScriptedServer
 
 from .arrival import Arrival
 from .ends import cancel, soon, start
-
-STEPS = ["Connection.Start", "Connection.Tune", "Connection.OpenOk"]
+from .handshakes import STEPS
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -23,6 +23,7 @@ from scripted import frames
 from scripted.server import ScriptedServer
 
 from .ends import soon, start, turns
+from .handshakes import STEPS, closing
 
 USER = "carol"
 SECRET = "hunter2/ü:s3cret@x"  # needs percent-encoding, and is no ASCII
@@ -213,10 +214,6 @@ def test_an_option_that_is_not_valid_gives_no_secret_away(
     evidence.check()
 
 
-def closing(code: int, text: str) -> bytes:
-    return frames.method(0, new_method(Connection.Close, reply_code=code, reply_text=text))
-
-
 REFUSALS = {
     "silence": ("Connection.Tune", b""),
     "403": ("Connection.Tune", closing(403, "ACCESS_REFUSED")),
@@ -243,7 +240,7 @@ async def test_a_handshake_that_fails(
     await fails(evidence, hopmq.connect([url, url]))
 
 
-@pytest.mark.parametrize("step", ["Connection.Start", "Connection.Tune", "Connection.OpenOk"])
+@pytest.mark.parametrize("step", STEPS)
 async def test_a_handshake_that_is_cut_or_cancelled(
     server: ScriptedServer, evidence: Evidence, step: str
 ) -> None:
