@@ -114,7 +114,8 @@ def test_the_option_goes_before_the_variable(amqp_url: str, tmp_path: Path) -> N
 
 def test_the_pure_codec_is_named_where_it_is_chosen(amqp_url: str, tmp_path: Path) -> None:
     words = ("--url", amqp_url, "--messages", "100")
-    done = run("demo", *words, folder=tmp_path, variables={"HOPMQ_NO_EXTENSIONS": "1"})
+    switches = {"HOPMQ_NO_EXTENSIONS": "1", "HOPMQ_REQUIRE_EXTENSIONS": ""}
+    done = run("demo", *words, folder=tmp_path, variables=switches)
     assert re.search(r"codec +pure: HOPMQ_NO_EXTENSIONS is set", done.stdout)
     assert done.stdout.splitlines()[-1] == OK.format("100")
 

@@ -66,7 +66,7 @@ def test_the_switches_of_the_codec_are_documented() -> None:
 
 def test_every_option_of_the_demo_is_documented() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "hopmq", "demo", "--help"],
+        [sys.executable, "-Im", "hopmq", "demo", "--help"],
         capture_output=True,
         text=True,
         timeout=30,
