@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from pamqp.base import Frame
-from pamqp.commands import Basic
+from pamqp.commands import Basic, Channel as ChannelMethods
 
 from hopmq.client.consumer import Consumer, Handler
 from hopmq.client.message import FetchedMessage, Message
@@ -171,6 +171,28 @@ class Channel(PublishOperations, TopologyOperations):
         """
         check_prefetch(count)
         await self._ask(new_method(Basic.Qos, prefetch_count=count), Basic.QosOk)
+
+    async def flow(self, active: bool) -> bool:
+        """Ask the broker to send deliveries on this channel (AMQP 0-9-1, channel.flow).
+
+        What the broker asks of us by the same method is followed without further ado.
+
+        Returns:
+            Whether the broker sends them.
+
+        Raises:
+            UsageError: `active` is False. RabbitMQ does not implement that, and closes the
+                connection for it (540); bound the flow by prefetch, or cancel the consumer.
+        """
+        if not active:
+            raise UsageError(
+                "RabbitMQ does not implement channel.flow(active=False): "
+                "set a prefetch, or cancel the consumer"
+            )
+        reply = await self._ask(
+            new_method(ChannelMethods.Flow, active=active), ChannelMethods.FlowOk
+        )
+        return bool(reply.active)
 
     async def recover(self) -> None:
         """Have every unsettled message of this channel delivered again, perhaps elsewhere.

@@ -185,3 +185,10 @@ async def test_a_channel_shows_number_state_and_connection(channel: Channel) -> 
     assert repr(channel).startswith(f"<Channel {channel.number} open of tests (")
     await channel.close()
     assert "closed" in repr(channel) or "closing" in repr(channel)
+
+
+async def test_flow_is_on_and_can_only_be_asked_to_be_on(channel: Channel) -> None:
+    assert await channel.flow(True) is True
+    with pytest.raises(UsageError, match="prefetch"):
+        await channel.flow(False)
+    assert channel.is_open
