@@ -93,7 +93,7 @@ class HopmqEngine:
     """One of HopMQ's codecs."""
 
     def __init__(self, codec: Codec) -> None:
-        self.name = codec.name
+        self.name: str = codec.name
         self._append = codec.append_publish
         self._decoder = codec.Decoder(frame_max=FRAME_MAX)
         self.ack = lambda tag: codec.encode_ack(CHANNEL, tag, False)

@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 from pamqp import base, body, commands, decode, encode, frame, header
 
 from hopmq.errors import EncodeError, FrameSyntaxError
+from hopmq.typedefs import Timestamp
 from hopmq.wire import PURE, Codec, Properties
 
 from . import reference, strategies
@@ -204,7 +205,7 @@ ODD = st.one_of(
     st.decimals(),
     st.datetimes(),
     st.datetimes(timezones=st.timezones()),
-    st.integers(-(2**70), 2**70).map(reference.Timestamp),
+    st.integers(-(2**70), 2**70).map(Timestamp),
     st.complex_numbers(),
     st.dictionaries(st.integers() | st.text(max_size=3), st.integers(), max_size=2),
     st.lists(st.complex_numbers() | st.integers(), max_size=2),
