@@ -1,4 +1,4 @@
-"""Count the instructions of one message, with valgrind's callgrind.
+"""Count the instructions of one message, with valgrind's callgrind, and compare with pamqp.
 
 Each work is done a few times and then many times, and the difference counts: what surrounds
 the work falls out. Instructions hardly vary from run to run, as times do.
@@ -99,14 +99,16 @@ def main() -> None:
     if not shutil.which("valgrind"):
         raise SystemExit("valgrind is not installed")
     names = list(WORK if options.all else MAIN)
-    found = [engine.name for engine in engines() if engine.name != "pamqp"]
-    columns = [per_message(engine, names) for engine in found]
-    lines = [
-        "| work | " + " | ".join(f"{engine}, instructions" for engine in found) + " |",
-        "|---|" + "--:|" * len(found),
-    ]
-    for name, *row in zip(names, *columns, strict=True):
-        lines.append(f"| {name} | " + " | ".join(f"{count:,.0f}" for count in row) + " |")
+    found = [engine.name for engine in engines()]
+    columns = {engine: per_message(engine, names) for engine in found}
+    ours = [engine for engine in found if engine != "pamqp"]
+    heads = [*(f"{engine}, instructions" for engine in found), *(f"pamqp : {e}" for e in ours)]
+    lines = ["| work | " + " | ".join(heads) + " |", "|---|" + "--:|" * len(heads)]
+    for position, name in enumerate(names):
+        row = {engine: column[position] for engine, column in columns.items()}
+        cells = [f"{count:,.0f}" for count in row.values()]
+        cells += [f"{row['pamqp'] / row[engine]:.1f}x" for engine in ours]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     sys.stdout.write("\n".join(lines) + "\n")
 
 
