@@ -19,15 +19,16 @@ STOREYS = (
     ("wire", "_speedups"),
     ("core",),
     ("transport",),
-    ("client",),
+    ("client", "broker"),
     ("hopmq",),
-    ("broker",),
     ("resilience",),
     ("observability",),
     ("testing",),
     ("app",),
     ("cli",),
 )
+STRANGERS = {"client", "broker"}
+"""Each other's peers: they meet on the wire alone, so that neither learns the other's mistakes."""
 HEIGHTS = {layer: height for height, layers in enumerate(STOREYS) for layer in layers}
 
 PURE_LAYERS = {"wire", "_speedups", "core"}
@@ -124,6 +125,15 @@ def test_imports_point_down_only() -> None:
         if HEIGHTS[layer(each.imported)] > HEIGHTS[layer(each.importer)]
     ]
     assert not upward
+
+
+def test_client_and_broker_meet_on_the_wire_alone() -> None:
+    meetings = [
+        f"{each.importer} imports {each.imported}"
+        for each in INSIDE
+        if {layer(each.importer), layer(each.imported)} == STRANGERS
+    ]
+    assert not meetings
 
 
 def test_the_lower_layers_know_no_clock_network_or_chance() -> None:

@@ -1,0 +1,1 @@
+"""The sans-IO core: a client and a server pushed against each other, and hostile peers."""
