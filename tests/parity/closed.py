@@ -1,0 +1,41 @@
+"""How a broker ends a channel or a connection, as an exception that tests match on."""
+
+from pamqp.commands import Channel, Connection
+
+
+class Closed(Exception):  # noqa: N818  # a state, as in hopmq.errors
+    """The broker closed a channel or the connection, with its reasons.
+
+    Attributes:
+        scope: `channel` or `connection`.
+        code, text: What it said.
+        class_id, method_id: The method that it blames, or zeros.
+    """
+
+    def __init__(self, scope: str, code: int, text: str, class_id: int, method_id: int) -> None:
+        super().__init__(f"{scope} {code} {text} ({class_id}, {method_id})")
+        self.scope = scope
+        self.code = code
+        self.text = text
+        self.class_id = class_id
+        self.method_id = method_id
+
+    @classmethod
+    def by(cls, method: Channel.Close | Connection.Close) -> "Closed":
+        """Read a close method."""
+        scope = "channel" if isinstance(method, Channel.Close) else "connection"
+        return cls(scope, method.reply_code, method.reply_text, method.class_id, method.method_id)
+
+    @property
+    def answer(self) -> tuple[str, int, str]:
+        """Scope, code and text, to compare at once."""
+        return self.scope, self.code, self.text
+
+    @property
+    def blamed(self) -> tuple[int, int]:
+        """The method that the close names."""
+        return self.class_id, self.method_id
+
+
+class Dropped(ConnectionError):  # noqa: N818  # a state, as above
+    """The broker hung up without a close method."""
