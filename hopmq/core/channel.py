@@ -14,7 +14,7 @@ from hopmq.core.replies import NOBODY, Reply, ReplyQueue, ReplySlot, Waiter
 from hopmq.core.states import CHANNEL_MOVES, ChannelState
 from hopmq.errors import AlreadySettledError, ChannelClosed, ClosedError, UsageError
 from hopmq.typedefs import Body
-from hopmq.wire import Properties, new_method
+from hopmq.wire import Ack, Nack, Properties, Published, Reject, new_method
 
 if TYPE_CHECKING:
     from hopmq.core.connection import ConnectionCore
@@ -52,6 +52,9 @@ class ChannelCore:
         deliveries: What the application has not settled yet.
         replies: The unanswered requests.
         flowing: False while the peer asks us to hold content back.
+        on_published, on_settled, on_method: What to call with each publish, settlement and other
+            method, in their order and before the next frame is looked at (server role); without
+            one they become events.
     """
 
     __slots__ = (
@@ -62,6 +65,9 @@ class ChannelCore:
         "deliveries",
         "error",
         "flowing",
+        "on_method",
+        "on_published",
+        "on_settled",
         "replies",
         "state",
     )
@@ -83,6 +89,9 @@ class ChannelCore:
         self.deliveries: DeliveryLedger = DeliveryLedger()
         self.replies: ReplyQueue = ReplyQueue()
         self.flowing: bool = True
+        self.on_published: Callable[[Published], None] | None = None
+        self.on_settled: Callable[[Ack | Nack | Reject], None] | None = None
+        self.on_method: Callable[[Frame], None] | None = None
 
     # --- sending ---------------------------------------------------------------------------
 
@@ -258,6 +267,7 @@ class ChannelCore:
         if self.error is None:
             self.error = error
         self.consumers.clear()
+        self.on_published = self.on_settled = self.on_method = None
         self.deliveries = DeliveryLedger()
         self.replies.fail(error)
         confirms, self.confirms = self.confirms, None

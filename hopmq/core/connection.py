@@ -42,7 +42,8 @@ class ConnectionCore:
 
     The owner feeds it what the socket gave (`receive_data`, or `get_buffer` and `received`) and
     the passing of time (`next_deadline`, `handle_deadline`), acts on `events`, and writes
-    `data_to_send`. Nothing the peer sends makes it raise.
+    `data_to_send`. Nothing the peer sends makes it raise. With `on_event` each event is passed to
+    it at once, before the next frame is looked at, and `events` stays empty.
 
     Attributes:
         state: Where it stands.
@@ -61,6 +62,7 @@ class ConnectionCore:
         codec: Codec | None = None,
         delivery_type: type[Delivery] | None = None,
         fetched_type: type[Fetched] | None = None,
+        on_event: Callable[[CoreEvent], None] | None = None,
     ) -> None:
         """Take the role that the settings are for."""
         self.settings: ClientSettings | ServerSettings = settings
@@ -98,6 +100,7 @@ class ConnectionCore:
         self._dispatch = Dispatch(self, delivery_type, fetched_type)
         self._with_acks: list[ChannelCore] = []
         self._events: list[CoreEvent] = []
+        self.add_event: Callable[[CoreEvent], None] = on_event or self._events.append
         self._close_deadline: float | None = None
         self._handshake_deadline: float | None = None
         if isinstance(settings, ServerSettings):
@@ -125,7 +128,8 @@ class ConnectionCore:
 
     def events(self) -> list[CoreEvent]:
         """Return what has happened since the last call."""
-        events, self._events = self._events, []
+        events = self._events.copy()
+        self._events.clear()
         return events
 
     def _received(self, batch: list[Any], now: float) -> None:
@@ -386,10 +390,6 @@ class ConnectionCore:
             self.heartbeat.last_sent = now
 
     # --- inside ----------------------------------------------------------------------------
-
-    def add_event(self, event: CoreEvent) -> None:
-        """Queue an event for the owner."""
-        self._events.append(event)
 
     def move(self, state: ConnectionState) -> None:
         """Change state, if the table allows it."""

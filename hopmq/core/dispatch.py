@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pamqp.base import Frame
 from pamqp.commands import Basic, Channel, Connection
 
+from hopmq.core.batches import Batch, Handlers, batches_of_client, batches_of_server
 from hopmq.core.channel import RETURN_TOKEN, ChannelCore
 from hopmq.core.events import (
     ChannelEnded,
@@ -55,9 +56,13 @@ _UNEXPECTED_FRAME = 505
 
 
 class Dispatch:
-    """Route wire events: deliveries and confirms straight to their ledgers, the rest by table."""
+    """Route wire events: what is hot straight to its consumer or ledger, the rest by table.
 
-    __slots__ = ("_accepted", "_ack_type", "_connection", "_delivery_type", "_handlers", "_methods")
+    Attributes:
+        batch: Handles what one read gave, touching each publish, delivery and ack once.
+    """
+
+    __slots__ = ("_accepted", "_connection", "_methods", "batch")
 
     def __init__(
         self,
@@ -70,9 +75,7 @@ class Dispatch:
         codec = connection.codec
         client = connection.role is Role.CLIENT
         self._accepted = FROM_SERVER if client else FROM_CLIENT
-        self._delivery_type = delivery_type
-        self._ack_type = codec.Ack
-        self._handlers: dict[type, Callable[[Any], None]] = {
+        handlers: Handlers = {
             delivery_type: self._delivery if client else self._wrong_way,
             fetched_type: self._fetched if client else self._wrong_way,
             codec.Returned: self._returned if client else self._wrong_way,
@@ -86,6 +89,11 @@ class Dispatch:
             codec.Oversized: self._oversized,
             FrameSyntaxError: connection.fail_syntax,
         }
+        self.batch: Batch = (
+            batches_of_client(connection, delivery_type, handlers)
+            if client
+            else batches_of_server(connection, handlers)
+        )
         self._methods: dict[type[Frame], Callable[[ChannelCore, Any], None]] = {
             Channel.OpenOk: self._open_ok,
             Channel.Close: self._channel_close,
@@ -93,29 +101,6 @@ class Dispatch:
             Channel.Flow: self._flow,
             Basic.Cancel: self._cancel,
         }
-
-    def batch(self, events: list[Any]) -> None:
-        """Handle what one read gave, touching each delivery and each confirm once."""
-        # A connection that ends drops its channels, so that the table sees what follows.
-        connection = self._connection
-        delivery_type = self._delivery_type
-        ack_type = self._ack_type
-        handlers = self._handlers
-        for event in events:
-            kind = type(event)
-            if kind is delivery_type:
-                channel = connection.channels.get(event.channel)
-                if channel is not None:
-                    consumer = channel.consumers.get(event.consumer_tag)
-                    if consumer is not None:
-                        consumer(event)
-                        continue
-            elif kind is ack_type:
-                channel = connection.channels.get(event.channel)
-                if channel is not None and channel.confirms is not None:
-                    channel.confirms.acked(event.delivery_tag, event.multiple)
-                    continue
-            handlers[kind](event)
 
     # --- content ---------------------------------------------------------------------------
 
@@ -178,7 +163,12 @@ class Dispatch:
         channel.confirms.nacked(event.delivery_tag, event.multiple)
 
     def _settled(self, event: Ack | Nack | Reject) -> None:
-        if self._live_channel(event.channel) is not None:
+        channel = self._live_channel(event.channel)
+        if channel is None:
+            return
+        if channel.on_settled is not None:
+            channel.on_settled(event)
+        else:
             self._connection.add_event(MessageSettled(event.channel, event))
 
     # --- methods ---------------------------------------------------------------------------
@@ -209,7 +199,13 @@ class Dispatch:
             if self._connection.role is Role.CLIENT:
                 self._unexpected(method.name, channel_id)
             else:
-                self._connection.add_event(MethodReceived(channel_id, method))
+                self._pass_on(channel, method)
+
+    def _pass_on(self, channel: ChannelCore, method: Frame) -> None:
+        if channel.on_method is not None:
+            channel.on_method(method)
+        else:
+            self._connection.add_event(MethodReceived(channel.channel_id, method))
 
     def _while_closing(self, channel: ChannelCore, method: Frame) -> None:
         if isinstance(method, Channel.CloseOk):
@@ -255,13 +251,16 @@ class Dispatch:
         self._connection.add_event(ChannelEnded(channel.channel_id, error))
 
     def _flow(self, channel: ChannelCore, method: Channel.Flow) -> None:
+        if channel.on_method is not None:
+            channel.on_method(method)
+            return
         channel.flowing = bool(method.active)
         self._reply(channel.channel_id, new_method(Channel.FlowOk, active=channel.flowing))
         self._connection.add_event(FlowChanged(channel.channel_id, channel.flowing))
 
     def _cancel(self, channel: ChannelCore, method: Basic.Cancel) -> None:
         if self._connection.role is Role.SERVER:
-            self._connection.add_event(MethodReceived(channel.channel_id, method))
+            self._pass_on(channel, method)
             return
         tag = method.consumer_tag or ""
         if not method.nowait:
