@@ -22,3 +22,15 @@ def test_a_refusal_shows_code_and_text() -> None:
     refusal = Refusal(404, "NOT_FOUND - no exchange 'x' in vhost '/'")
     assert (refusal.code, refusal.text) == (404, "NOT_FOUND - no exchange 'x' in vhost '/'")
     assert str(refusal) == "404 NOT_FOUND - no exchange 'x' in vhost '/'"
+
+
+@pytest.mark.parametrize(
+    "text, sent",
+    [
+        ("a" * 255, "a" * 255),
+        ("a" * 256, "a" * 252 + "..."),
+        ("a" * 251 + "\u00e9" * 9, "a" * 251 + "..."),
+    ],
+)
+def test_a_text_is_cut_to_what_a_short_string_holds(text: str, sent: str) -> None:
+    assert Refusal(404, text).text == sent
