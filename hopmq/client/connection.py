@@ -9,6 +9,7 @@ from pamqp.base import Frame
 from pamqp.commands import Connection as ConnectionMethods
 
 from hopmq.client.channel import Channel, OnReturn, check_prefetch
+from hopmq.client.connect_options import check_timeout
 from hopmq.client.opening import Opening
 from hopmq.client.publishing import Window
 from hopmq.client.session import Session
@@ -127,6 +128,8 @@ class Connection(TopologyOperations):
             ConnectionClosed: The connection has ended.
         """
         check_prefetch(prefetch)
+        if publish_timeout is not None:
+            check_timeout("publish_timeout", publish_timeout)
         window = Window(messages=max_unconfirmed, size=max_unconfirmed_size)
         timeout = self._publish_timeout if publish_timeout is None else publish_timeout
 
