@@ -359,6 +359,19 @@ class QueueInfo:
     consumer_count: int
 
 
+def name_of(entity: Queue | Exchange | str) -> str:
+    """Return the name of a queue or exchange, or of what stands for it.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if isinstance(entity, str):
+        return entity
+    if isinstance(entity, Queue | Exchange):
+        return entity.name
+    raise UsageError(f"a queue or an exchange, or its name, is due, not {type(entity).__name__}")
+
+
 def _milliseconds(seconds: float | None) -> int | None:
     if seconds is None:
         return None

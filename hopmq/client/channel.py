@@ -22,7 +22,7 @@ from hopmq.client.transaction import Transaction
 from hopmq.core.channel import ChannelCore
 from hopmq.core.replies import NOBODY
 from hopmq.core.states import ChannelState
-from hopmq.entities import Queue
+from hopmq.entities import Queue, name_of
 from hopmq.errors import ClosedError, EncodeError, RequestTimeoutError, UsageError
 from hopmq.typedefs import FieldTable
 from hopmq.wire import Returned, new_method
@@ -124,13 +124,15 @@ class Channel(PublishOperations, TopologyOperations):
         """
         if concurrency < 1:
             raise UsageError("concurrency is at least 1")
+        if handler is not None and not callable(handler):
+            raise UsageError(f"a handler is called with each message; {handler!r} cannot be")
         table = dict(arguments or {})
         if priority is not None:
             table["x-priority"] = priority
         tag = consumer_tag or f"hopmq-{secrets.token_hex(8)}"
         method = new_method(
             Basic.Consume,
-            queue=_name(queue),
+            queue=name_of(queue),
             consumer_tag=tag,
             no_ack=no_ack,
             exclusive=exclusive,
@@ -145,7 +147,7 @@ class Channel(PublishOperations, TopologyOperations):
             NotFoundError: The queue does not exist. The broker closes this channel for it.
         """
         fetched = self._session.core.codec.Fetched
-        method = new_method(Basic.Get, queue=_name(queue), no_ack=no_ack)
+        method = new_method(Basic.Get, queue=name_of(queue), no_ack=no_ack)
 
         def admit(reply: Any) -> None:
             # At once: an ack of a later message in the same turn must not reach over this one.
@@ -374,11 +376,7 @@ class Channel(PublishOperations, TopologyOperations):
         return consumer
 
 
-def check_prefetch(count: int) -> None:
+def check_prefetch(count: object) -> None:
     """Refuse a prefetch that basic.qos cannot carry."""
-    if not 0 <= count <= _MAX_PREFETCH:
-        raise UsageError(f"prefetch is 0 to {_MAX_PREFETCH}, not {count}")
-
-
-def _name(entity: Queue | str) -> str:
-    return entity if isinstance(entity, str) else entity.name
+    if not isinstance(count, int) or not 0 <= count <= _MAX_PREFETCH:
+        raise UsageError(f"prefetch is 0 to {_MAX_PREFETCH}, not {count!r}")

@@ -65,6 +65,11 @@ class Consumer:
             asyncio.get_running_loop().create_future()
         )
 
+    def __repr__(self) -> str:
+        """Show tag, queue and whether it is active."""
+        state = "active" if self.is_active else "ended"
+        return f"<Consumer {self.consumer_tag} of queue {self.queue!r} {state}>"
+
     # --- for users ---------------------------------------------------------------------------
 
     @property

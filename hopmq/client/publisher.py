@@ -9,7 +9,7 @@ from hopmq.client.outcome import PublishHandle, Receipt
 from hopmq.client.publishing import PERSISTENT_ONLY, Publishing, size_of
 from hopmq.client.session import Session
 from hopmq.core.channel import ChannelCore
-from hopmq.entities import Exchange
+from hopmq.entities import Exchange, name_of
 from hopmq.errors import EncodeError, PublishManyError, PublishNotSentError, UsageError
 from hopmq.typedefs import Body, FieldTable
 from hopmq.wire import Properties
@@ -62,7 +62,7 @@ class PublishOperations:
             message_id: Your name for it.
             properties: All properties at once, instead of the keywords above.
             timeout: Seconds until the outcome is decided; the channel's `publish_timeout` by
-                default.
+                default. With none left, nothing is sent.
 
         Returns:
             The receipt of the broker's confirm.
@@ -91,7 +91,7 @@ class PublishOperations:
             encodable = properties
         publishing = self._publishing
         handle = publishing.start(
-            exchange if type(exchange) is str else _name(exchange),
+            exchange if type(exchange) is str else name_of(exchange),
             routing_key,
             mandatory,
             encodable,
@@ -140,7 +140,7 @@ class PublishOperations:
             reason = self._publishing.why_held(size)
             raise PublishNotSentError(f"not sent: {reason}; await an earlier handle, or publish()")
         handle = self._publishing.start(
-            _name(exchange),
+            name_of(exchange),
             routing_key,
             mandatory,
             PERSISTENT_ONLY if properties is None else properties,
@@ -177,7 +177,7 @@ class PublishOperations:
             PublishManyError: Some did not end confirmed; it has all outcomes, in order.
         """
         publishing = self._publishing
-        key = (_name(exchange), routing_key, mandatory)
+        key = (name_of(exchange), routing_key, mandatory)
         encodable = PERSISTENT_ONLY if properties is None else properties
         seconds = self._publish_timeout if timeout is None else timeout
         handles: list[PublishHandle] = []
@@ -241,7 +241,3 @@ async def _each(bodies: Iterable[Body] | AsyncIterable[Body]) -> AsyncIterable[B
     else:
         for body in bodies:
             yield body
-
-
-def _name(exchange: Exchange | str) -> str:
-    return exchange if isinstance(exchange, str) else exchange.name

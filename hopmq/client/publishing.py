@@ -100,6 +100,8 @@ class Publishing:
             raise UsageError(
                 "this channel has transactions: publish within `async with channel.transaction()`"
             )
+        if not timeout > 0:
+            raise PublishNotSentTimeoutError("not sent: its deadline had passed before")
         size = len(body) if type(body) is bytes else size_of(body)
         handle = PublishHandle(size, self._loop.time() + timeout)
         if not self._held and self._has_room(size):

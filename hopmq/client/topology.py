@@ -11,7 +11,7 @@ from pamqp.commands import Exchange as ExchangeMethods, Queue as QueueMethods
 from hopmq.core.channel import ChannelCore
 from hopmq.core.replies import NOBODY
 from hopmq.core.states import ChannelState
-from hopmq.entities import Exchange, Queue, QueueInfo
+from hopmq.entities import Exchange, Queue, QueueInfo, name_of
 from hopmq.errors import ChannelClosed, RequestTimeoutError
 from hopmq.typedefs import FieldTable
 from hopmq.wire import new_method
@@ -211,8 +211,8 @@ class TopologyOperations(ABC):
         await self._ask_topology(
             new_method(
                 QueueMethods.Bind,
-                queue=_name(queue),
-                exchange=_name(exchange),
+                queue=name_of(queue),
+                exchange=name_of(exchange),
                 routing_key=routing_key,
                 arguments=arguments or {},
             ),
@@ -231,8 +231,8 @@ class TopologyOperations(ABC):
         await self._ask_topology(
             new_method(
                 QueueMethods.Unbind,
-                queue=_name(queue),
-                exchange=_name(exchange),
+                queue=name_of(queue),
+                exchange=name_of(exchange),
                 routing_key=routing_key,
                 arguments=arguments or {},
             ),
@@ -251,8 +251,8 @@ class TopologyOperations(ABC):
         await self._ask_topology(
             new_method(
                 ExchangeMethods.Bind,
-                destination=_name(destination),
-                source=_name(source),
+                destination=name_of(destination),
+                source=name_of(source),
                 routing_key=routing_key,
                 arguments=arguments or {},
             ),
@@ -271,8 +271,8 @@ class TopologyOperations(ABC):
         await self._ask_topology(
             new_method(
                 ExchangeMethods.Unbind,
-                destination=_name(destination),
-                source=_name(source),
+                destination=name_of(destination),
+                source=name_of(source),
                 routing_key=routing_key,
                 arguments=arguments or {},
             ),
@@ -282,7 +282,7 @@ class TopologyOperations(ABC):
     async def purge(self, queue: Queue | str) -> int:
         """Drop the messages that are ready in `queue`; return how many there were."""
         reply = await self._ask_topology(
-            new_method(QueueMethods.Purge, queue=_name(queue)), QueueMethods.PurgeOk
+            new_method(QueueMethods.Purge, queue=name_of(queue)), QueueMethods.PurgeOk
         )
         return reply.message_count or 0
 
@@ -296,7 +296,7 @@ class TopologyOperations(ABC):
         """
         reply = await self._ask_topology(
             new_method(
-                QueueMethods.Delete, queue=_name(queue), if_unused=if_unused, if_empty=if_empty
+                QueueMethods.Delete, queue=name_of(queue), if_unused=if_unused, if_empty=if_empty
             ),
             QueueMethods.DeleteOk,
         )
@@ -309,10 +309,6 @@ class TopologyOperations(ABC):
             PreconditionFailedError: It has bindings, and `if_unused` forbids it.
         """
         await self._ask_topology(
-            new_method(ExchangeMethods.Delete, exchange=_name(exchange), if_unused=if_unused),
+            new_method(ExchangeMethods.Delete, exchange=name_of(exchange), if_unused=if_unused),
             ExchangeMethods.DeleteOk,
         )
-
-
-def _name(entity: Queue | Exchange | str) -> str:
-    return entity if isinstance(entity, str) else entity.name

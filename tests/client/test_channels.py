@@ -1,6 +1,8 @@
 """Channels: opened, closed, opened again, and as many as there are ids for."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -139,14 +141,45 @@ async def test_many_channels_open_at_once(connection: Connection) -> None:
     await asyncio.gather(*(channel.close() for channel in channels))
 
 
-@pytest.mark.parametrize("prefetch", [-1, 65_536])
+@pytest.mark.parametrize("prefetch", [-1, 65_536, "5", 1.5, None])
 async def test_a_prefetch_that_cannot_be_is_refused_here(
-    connection: Connection, channel: Channel, tap: Tap, prefetch: int
+    connection: Connection, channel: Channel, tap: Tap, prefetch: Any
 ) -> None:
     with pytest.raises(UsageError, match="prefetch"):
         await channel.set_prefetch(prefetch)
     with pytest.raises(UsageError, match="prefetch"):
         await connection.channel(prefetch=prefetch)
+    assert tap.is_silent
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), "30"])
+async def test_a_publish_timeout_that_cannot_be_is_refused_here(
+    connection: Connection, tap: Tap, seconds: Any
+) -> None:
+    with pytest.raises(UsageError, match="publish_timeout"):
+        await connection.channel(publish_timeout=seconds)
+    assert tap.is_silent
+
+
+@pytest.mark.parametrize("nothing", [None, 5, b"name"])
+async def test_what_is_neither_a_name_nor_an_entity_is_refused_here(
+    channel: Channel, tap: Tap, nothing: Any
+) -> None:
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: channel.publish(b"", exchange=nothing, routing_key="k"),
+        lambda: channel.publish_nowait(b"", exchange=nothing, routing_key="k"),
+        lambda: channel.publish_many([b""], exchange=nothing, routing_key="k"),
+        lambda: channel.consume(nothing),
+        lambda: channel.get(nothing),
+        lambda: channel.bind(nothing, "amq.direct"),
+        lambda: channel.bind_exchange("amq.direct", nothing),
+        lambda: channel.purge(nothing),
+        lambda: channel.delete_queue(nothing),
+        lambda: channel.delete_exchange(nothing),
+    ]
+    for call in calls:
+        with pytest.raises(UsageError, match=type(nothing).__name__):
+            await call()
     assert tap.is_silent
 
 

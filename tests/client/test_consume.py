@@ -291,9 +291,20 @@ async def test_a_consumer_that_cannot_be_meant_is_refused_here(
     for options in wrong:
         with pytest.raises(UsageError):
             await channel.consume(queue, print, **options)
+    with pytest.raises(UsageError, match="handler"):
+        await channel.consume(queue, 5)  # type: ignore[arg-type]
     assert tap.is_silent
     assert not channel._consumers
     assert not channel._core.consumers
+
+
+async def test_a_consumer_shows_its_tag_its_queue_and_whether_it_is_active(
+    channel: Channel, queue: str
+) -> None:
+    consumer = await channel.consume(queue, consumer_tag="reader")
+    assert repr(consumer) == f"<Consumer reader of queue {queue!r} active>"
+    await consumer.cancel()
+    assert repr(consumer) == f"<Consumer reader of queue {queue!r} ended>"
 
 
 async def test_a_missing_queue_closes_the_channel(connection: Connection, channel: Channel) -> None:

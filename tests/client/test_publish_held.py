@@ -170,6 +170,22 @@ async def test_a_deadline_that_ends_while_held_is_not_sent(
     assert await bodies(channel, queue) == [b"first"]
 
 
+@pytest.mark.parametrize("seconds", [0, -1.5, float("nan")])
+async def test_a_publish_without_time_left_is_not_sent(
+    channel: Channel, queue: str, seconds: float
+) -> None:
+    with pytest.raises(PublishNotSentTimeoutError) as caught:
+        await channel.publish(b"too late", routing_key=queue, timeout=seconds)
+    assert caught.value.retry_safe
+    with pytest.raises(PublishNotSentTimeoutError):
+        channel.publish_nowait(b"too late", routing_key=queue, timeout=seconds)
+    with pytest.raises(PublishManyError) as many:
+        await channel.publish_many([b"too late"], routing_key=queue, timeout=seconds)
+    assert [type(outcome) for outcome in many.value.outcomes] == [PublishNotSentTimeoutError]
+    await channel.publish(b"in time", routing_key=queue)
+    assert await bodies(channel, queue) == [b"in time"]
+
+
 async def test_each_publish_has_its_own_deadline(
     proxy: Proxy, proxied: Connection, queue: str
 ) -> None:
