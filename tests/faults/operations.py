@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from hopmq import Exchange, Queue
+
 from .ends import Ends
 
 
@@ -25,6 +27,11 @@ TOPOLOGY = [
         "declare_exchange",
         "Exchange.DeclareOk",
         lambda ends: ends.channel.declare_exchange("x", "topic"),
+    ),
+    Operation(
+        "declare",
+        "Exchange.DeclareOk",
+        lambda ends: ends.channel.declare(Queue("q"), Exchange("x"), Queue("r")),
     ),
     Operation("bind", "Queue.BindOk", lambda ends: ends.channel.bind("q", "x", "k")),
     Operation("unbind", "Queue.UnbindOk", lambda ends: ends.channel.unbind("q", "x", "k")),
@@ -52,6 +59,7 @@ REQUESTS = [
         lambda ends: ends.connection.update_secret("fresh"),
     ),
     Operation("set_prefetch", "Basic.QosOk", lambda ends: ends.channel.set_prefetch(3)),
+    Operation("flow", "Channel.FlowOk", lambda ends: ends.channel.flow(True)),
     Operation("get", "Basic.GetEmpty", lambda ends: ends.channel.get("q")),
     Operation("recover", "Basic.RecoverOk", lambda ends: ends.channel.recover()),
     Operation("consume", "Basic.ConsumeOk", lambda ends: ends.channel.consume("q")),

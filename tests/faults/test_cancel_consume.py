@@ -196,6 +196,17 @@ async def test_a_cancel_cancelled_while_it_waits_for_handlers_lets_them_finish(e
     await ends.check_in_step()
 
 
+async def test_stopping_all_consumers_that_is_cancelled_leaves_none(ends: Ends) -> None:
+    consumers = [await soon(ends.channel.consume("q")) for _ in range(3)]
+    held = ends.gate.hold("Basic.CancelOk")
+    stopping = start(ends.channel.stop_consuming())
+    await soon(held.reached(len(consumers)))
+    await cancel(stopping)
+    held.release()
+    assert not any(consumer.is_active for consumer in consumers)
+    await ends.check_in_step()
+
+
 async def test_a_wait_for_the_end_of_a_consumer_can_be_cancelled(ends: Ends) -> None:
     consumer = await soon(ends.channel.consume("q"))
     await cancel(start(consumer.wait_closed()))
