@@ -164,7 +164,8 @@ class ChannelDriver:
         found = await self.peer.wait(look)
         if isinstance(found, (Closed, Dropped)):
             raise found
-        return _method(found) or found
+        method = _method(found)
+        return found if method is None else method  # not `or`: methods are empty, hence false
 
     async def next(self, kind: type[EventT]) -> EventT:
         """Return the next thing in the inbox, which is to be of that class."""
@@ -288,7 +289,7 @@ class ChannelDriver:
 
     async def count(self, queue: str) -> int:
         """Return how many messages a queue has ready."""
-        return int((await self.declare(queue, passive=True)).message_count)
+        return (await self.declare(queue, passive=True)).message_count or 0
 
     async def bind(
         self, queue: str, exchange: str, key: str = "", arguments: FieldTable | None = None
@@ -311,12 +312,12 @@ class ChannelDriver:
     async def purge(self, queue: str) -> int:
         """Empty a queue; return how many messages it had ready."""
         method = new_method(Queue.Purge, queue=queue)
-        return int((await self.call(method, Queue.PurgeOk)).message_count)
+        return (await self.call(method, Queue.PurgeOk)).message_count or 0
 
     async def delete(self, queue: str, *, if_unused: bool = False, if_empty: bool = False) -> int:
         """Delete a queue; return how many messages it had ready."""
         method = new_method(Queue.Delete, queue=queue, if_unused=if_unused, if_empty=if_empty)
-        return int((await self.call(method, Queue.DeleteOk)).message_count)
+        return (await self.call(method, Queue.DeleteOk)).message_count or 0
 
     async def qos(self, count: int, *, size: int = 0, global_: bool = False) -> None:
         """Set the prefetch."""

@@ -24,7 +24,13 @@ class Closed(Exception):  # noqa: N818  # a state, as in hopmq.errors
     def by(cls, method: Channel.Close | Connection.Close) -> "Closed":
         """Read a close method."""
         scope = "channel" if isinstance(method, Channel.Close) else "connection"
-        return cls(scope, method.reply_code, method.reply_text, method.class_id, method.method_id)
+        return cls(
+            scope,
+            method.reply_code or 0,
+            method.reply_text,
+            method.class_id or 0,
+            method.method_id or 0,
+        )
 
     @property
     def answer(self) -> tuple[str, int, str]:

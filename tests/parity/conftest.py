@@ -80,7 +80,7 @@ async def clean_up(peer: Peer, declarer: Peer) -> None:
         channel = await peer.channel()
         if isinstance(method, Queue.Declare):
             channel.send(Queue.Delete, queue=method.queue, nowait=True)
-        else:
+        elif isinstance(method, Exchange.Declare):
             channel.send(Exchange.Delete, exchange=method.exchange, nowait=True)
         try:
             await channel.close()

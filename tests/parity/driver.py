@@ -62,6 +62,7 @@ class Peer(asyncio.Protocol):
         answers_closes: Whether the broker's closes are answered at once, as they should be.
         closed: How the broker closed the connection, if it did.
         gone: Whether the socket is closed.
+        fault: What the broker sent that is no AMQP; whoever waits gets it raised.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -78,6 +79,7 @@ class Peer(asyncio.Protocol):
         self.answers_closes = True
         self.closed: Closed | None = None
         self.gone = False
+        self.fault: FrameSyntaxError | None = None
         self._channels: dict[int, ChannelDriver] = {0: self.control}
         self._decoder = wire.active.Decoder(frame_max=self.frame_max)
         self._waiters: list[asyncio.Future[None]] = []
@@ -258,6 +260,8 @@ class Peer(asyncio.Protocol):
         """Return what `look` finds as soon as it finds something."""
         async with asyncio.timeout(PATIENCE):
             while (found := look()) is None:
+                if self.fault is not None:
+                    raise self.fault
                 waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._waiters.append(waiter)
                 await waiter
@@ -291,7 +295,8 @@ class Peer(asyncio.Protocol):
 
     def _sort(self, event: Any) -> None:  # Any: events of whichever codec is active
         if isinstance(event, FrameSyntaxError):
-            raise event
+            self.fault = event
+            return
         kind = type(event).__name__
         if kind == "Heartbeat":
             self.heartbeats += 1
