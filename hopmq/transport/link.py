@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -13,6 +14,10 @@ from hopmq.transport.trace import WireTrace, logger as trace_logger
 
 _WRITE_BUFFER_HIGH: Final = 1024 * 1024
 _WRITE_BUFFER_LOW: Final = 256 * 1024
+_WRITELINES_NEVER_PAUSES: Final = (3, 12) <= sys.version_info[:3] < (3, 12, 9) or (
+    (3, 13) <= sys.version_info[:3] < (3, 13, 2)
+)
+"""Whether asyncio's own `writelines` lets its buffer grow without bound (CVE-2024-12254)."""
 _ABORT_AFTER: Final = 2.0
 """Seconds a closed link gets to hand its last bytes to the peer."""
 _RECHECK: Final = 0.05
@@ -129,6 +134,8 @@ class Link(asyncio.BufferedProtocol):
                     self._trace_out.feed(buffer)
             if len(buffers) == 1:
                 transport.write(buffers[0])
+            elif _WRITELINES_NEVER_PAUSES:
+                transport.write(b"".join(buffers))
             else:
                 transport.writelines(buffers)
         if self.core.state is not ConnectionState.OPEN:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from unittest.mock import Mock
 
 import pytest
 
 import hopmq
 from hopmq.errors import ConnectionLostError, PublishNotSentTimeoutError, PublishUnknownTimeoutError
+from hopmq.transport import link
 from scripted import frames
 from scripted.peer import delivery
 from scripted.server import ScriptedServer
@@ -65,6 +67,20 @@ async def test_a_peer_that_stops_reading_pauses_publishers_and_bounds_memory(
     await soon(channel.close())
     assert ends.peer.seen.count("Published") == 80
     await ends.check_in_step()
+
+
+@pytest.mark.parametrize("never_pauses", [True, False], ids=["never", "pauses"])
+async def test_where_writelines_never_pauses_the_writer_it_is_not_used(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch, never_pauses: bool
+) -> None:
+    # CVE-2024-12254: the buffers of asyncio in 3.12.0 to 3.12.8 and 3.13.0 to 3.13.1
+    monkeypatch.setattr(link, "_WRITELINES_NEVER_PAUSES", never_pauses)
+    used = Mock(wraps=ends.connection._session.link.transport)
+    monkeypatch.setattr(ends.connection._session.link, "_transport", used)
+    await soon(ends.channel.publish(bytes(MIB), routing_key="q"))
+    assert used.writelines.called is not never_pauses
+    assert used.write.called is never_pauses
+    assert ends.peer.seen.count("Published") == 1
 
 
 async def test_publish_many_without_confirms_keeps_to_the_socket_s_pace(ends: Ends) -> None:
