@@ -142,6 +142,7 @@ def test_exchanges_on_the_way_may_postpone(host: Host) -> None:
     bind(first, second)
     bind(first, QUEUES["q1"])
     bind(second, QUEUES["q2"])
+    bind(second, host.declare("z"))
     postponed: list[tuple[Exchange, Published, float]] = []
 
     def resolved(exchange: Exchange, published: Published) -> list[str]:

@@ -40,7 +40,8 @@ class ConsistentHashRouter(BindingTable):
     RabbitMQ's depends on Erlang's generator of random numbers. And when a binding comes or
     goes, only the keys move that it gets or had, where RabbitMQ moves others too.
 
-    As in RabbitMQ, a destination counts once, with the weight of its oldest binding.
+    As in RabbitMQ, a destination counts once, with the weight of its oldest binding. A key that
+    is not remembered costs one step for each destination.
     """
 
     __slots__ = ("_bound", "_key_of", "_places", "_routes", "_rules")

@@ -15,7 +15,7 @@ from hopmq.wire.events import Published
 
 _MATCH: Final = "x-match"
 _KINDS: Final = ("all", "any", "all-with-x", "any-with-x")
-_HEADERS_FLAG: Final = 0x20
+HEADERS_FLAG: Final = 0x20
 """The bit of the headers in the first byte of a property list."""
 
 _Conditions: TypeAlias = tuple[tuple[str, Hashable], ...]
@@ -92,7 +92,7 @@ class _Matcher:
 
 def headers_of(message: Published) -> FieldTable:
     """Return the message's headers; the properties are decoded only if there are any."""
-    if not message.raw_properties[0] & _HEADERS_FLAG:
+    if not message.raw_properties[0] & HEADERS_FLAG:
         return {}
     return message.properties.headers or {}
 

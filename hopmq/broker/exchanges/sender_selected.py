@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from hopmq.broker.exchanges.headers import headers_of
+from hopmq.broker.exchanges.headers import HEADERS_FLAG, headers_of
 from hopmq.broker.exchanges.terms import type_of
 from hopmq.broker.refusal import Refusal
 from hopmq.errors import FrameSyntaxError
@@ -32,7 +32,7 @@ def routing_keys_of(message: Published) -> tuple[str, ...]:
     """
     raw = message.raw_properties
     # The names are looked for as bytes first: most messages with headers need not be decoded.
-    if _OPEN_IN_TABLE not in raw and _BLIND_IN_TABLE not in raw:
+    if not raw[0] & HEADERS_FLAG or (_OPEN_IN_TABLE not in raw and _BLIND_IN_TABLE not in raw):
         return (message.routing_key,)
     headers = headers_of(message)
     keys = (message.routing_key, *_listed(headers, OPEN), *_listed(headers, BLIND))
