@@ -14,6 +14,7 @@ from flavours import Flavour, flavours
 from parity.channel import ChannelDriver
 from parity.closed import Closed
 from parity.driver import Peer
+from parity.peers import Peers
 
 TIME_LIMIT = 30.0
 """Seconds for one test; a loaded machine included."""
@@ -110,6 +111,15 @@ async def peer(broker: RunningBroker, shared: SharedPeer) -> AsyncIterator[Peer]
     yield peer
     await peer.close()
     await clean_up(await shared.get(), peer)
+
+
+@pytest.fixture
+async def peers(broker: RunningBroker, shared: SharedPeer) -> AsyncIterator[Peers]:
+    """Return what opens connections, properly or not; what is declared there is deleted."""
+    peers = Peers(broker.url)
+    yield peers
+    for peer in await peers.drop():
+        await clean_up(await shared.get(), peer)
 
 
 @pytest.fixture

@@ -47,6 +47,11 @@ def plain(username: str, password: str) -> bytes:
     return f"\0{username}\0{password}".encode()
 
 
+def amqplain(table: FieldTable) -> bytes:
+    """Return a response of the mechanism AMQPLAIN: a table without its length."""
+    return wire.active.encode_table(table)[4:]
+
+
 class Peer(asyncio.Protocol):
     """One connection to a broker, sent what the test says.
 
@@ -101,6 +106,7 @@ class Peer(asyncio.Protocol):
             await peer.handshake(**parts)
         except BaseException:
             peer.abort()
+            await peer.until_eof()
             raise
         return peer
 
@@ -215,9 +221,9 @@ class Peer(asyncio.Protocol):
         declared, self.declared = self.declared, []
         return declared
 
-    def forget(self, channel: ChannelDriver) -> None:
+    def forget(self, number: int) -> None:
         """Make the number of a closed channel free again."""
-        self._channels.pop(channel.number, None)
+        self._channels.pop(number, None)
 
     # --- the socket ---------------------------------------------------------------------------
 

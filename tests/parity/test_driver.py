@@ -36,7 +36,8 @@ async def test_what_comes_unasked_keeps_its_order(channel: ChannelDriver, name: 
 async def test_silence_fails_when_something_came(channel: ChannelDriver, name: str) -> None:
     await channel.declare(name, exclusive=True)
     await channel.consume(name, no_ack=True)
-    channel.publish(b"a word", routing_key=name)
+    await channel.confirm()
+    await channel.put(b"a word", routing_key=name)
     with pytest.raises(AssertionError, match="silence expected"):
         await channel.expect_silence(name)
 

@@ -1,0 +1,56 @@
+"""How a broker ends what a peer does wrong, asked of many connections at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from parity.closed import Closed, Dropped
+from parity.driver import Peer
+
+DROPPED: Final = "dropped"
+"""The broker hung up without a word."""
+
+OPEN: Final = "open"
+"""The broker went along with it."""
+
+Script = Callable[[Peer], Awaitable[object]]
+
+
+async def ending(peer: Peer) -> object:
+    """Wait for the broker to end the connection; return scope, code and text, or `DROPPED`."""
+    try:
+        return (await peer.until_closed()).answer
+    except Dropped:
+        return DROPPED
+
+
+async def endings(url: str, scripts: Mapping[str, Script]) -> dict[str, object]:
+    """Run each script on a socket of its own, all at once, and return how each ended.
+
+    RabbitMQ lets a peer that it hangs up on wait for three seconds: nobody waits for each.
+    """
+    results = await asyncio.gather(*(_end(url, script) for script in scripts.values()))
+    return dict(zip(scripts, results, strict=True))
+
+
+async def _end(url: str, script: Script) -> object:
+    peer = await Peer.dial(url)
+    try:
+        await script(peer)
+    except Closed as closed:
+        return closed.answer
+    except Dropped:
+        return DROPPED
+    finally:
+        peer.abort()
+        await peer.until_eof()
+    return OPEN
+
+
+def logs_in(**parts: object) -> Script:
+    """Go through the whole handshake, with parts of it replaced."""
+
+    async def script(peer: Peer) -> None:
+        await peer.handshake(**parts)  # type: ignore[arg-type]
+
+    return script
