@@ -13,7 +13,8 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 from hopmq.errors import UsageError
 
 DEFAULT_URL: Final = "amqp://localhost"
-_PORTS: Final = {"amqp": 5672, "amqps": 5671, "amqp+unix": 0}
+_PORTS: Final = {"amqp": 5672, "amqps": 5671, "amqp+unix": 0, "memory": 0}
+_DEFAULT_MEMORY: Final = "default"
 _NUMBERS: Final = {"heartbeat", "connection_timeout", "channel_max", "frame_max", "depth"}
 _TEXTS: Final = {
     "cacertfile",
@@ -36,8 +37,9 @@ class Endpoint:
 
     Attributes:
         tls: True for amqps.
-        host, port: The TCP address; unused with `path`.
+        host, port: The TCP address; unused with `path` and `memory`.
         path: A unix socket (`amqp+unix:///run/amqp.sock?vhost=%2F`).
+        memory: The name of a broker within this process (`memory://name/vhost`).
         username, password: None when the URL names none.
         vhost: The virtual host.
         numbers, texts: The query parameters given.
@@ -48,6 +50,7 @@ class Endpoint:
     host: str = "localhost"
     port: int = 5672
     path: str | None = None
+    memory: str | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     vhost: str = "/"
@@ -58,11 +61,13 @@ class Endpoint:
     @property
     def address(self) -> str:
         """The URL without anything secret, for logs and errors."""
-        scheme = "amqp+unix" if self.path else "amqps" if self.tls else "amqp"
         user = f"{quote(self.username, safe='')}@" if self.username else ""
+        vhost = "" if self.vhost == "/" else f"/{quote(self.vhost, safe='')}"
+        if self.memory is not None:
+            return f"memory://{user}{quote(self.memory, safe='')}{vhost}"
+        scheme = "amqp+unix" if self.path else "amqps" if self.tls else "amqp"
         host = f"[{self.host}]" if ":" in self.host else self.host
         place = self.path or f"{host}:{self.port}"
-        vhost = "" if self.vhost == "/" else f"/{quote(self.vhost, safe='')}"
         return f"{scheme}://{user}{place}{vhost}"
 
 
@@ -95,6 +100,7 @@ def parse_url(url: str) -> Endpoint:
         host=unquote(parts.hostname or "localhost"),
         port=port or _PORTS[parts.scheme],
         path=unquote(parts.path) if unix else None,
+        memory=_memory(parts) if parts.scheme == "memory" else None,
         username=None if parts.username is None else unquote(parts.username),
         password=None if parts.password is None else unquote(parts.password),
         vhost=(vhost or "/") if unix else _vhost(parts.path),
@@ -102,6 +108,14 @@ def parse_url(url: str) -> Endpoint:
         texts=texts,
         mechanisms=mechanisms,
     )
+
+
+def _memory(parts: SplitResult) -> str:
+    # Not parts.hostname, which is in lower case: names of brokers are told apart by it.
+    name = parts.netloc.rpartition("@")[2]
+    if ":" in name:
+        raise UsageError("memory:// has a name and no port")
+    return unquote(name) or _DEFAULT_MEMORY
 
 
 def _vhost(path: str) -> str:

@@ -69,10 +69,11 @@ def connect(
 
     Args:
         urls: One URL, or several that are tried in order. `amqp://user:password@host:port/vhost`,
-            `amqps://...`, or `amqp+unix:///path?vhost=...`, with RabbitMQ's URI query parameters
-            (cacertfile, certfile, keyfile, verify, server_name_indication, auth_mechanism,
-            heartbeat, connection_timeout in milliseconds, channel_max, frame_max) and `name`.
-            Both no path and `/` mean virtual host `/`; others are percent-encoded.
+            `amqps://...`, `amqp+unix:///path?vhost=...`, or `memory://name/vhost` for the embedded
+            broker of that name within this process and event loop, which is started if need be.
+            With RabbitMQ's URI query parameters (cacertfile, certfile, keyfile, verify,
+            server_name_indication, auth_mechanism, heartbeat, connection_timeout in milliseconds,
+            channel_max, frame_max) and `name`. Both no path and `/` mean virtual host `/`; others are percent-encoded.
         name: What the broker shows for this connection; host, program and process by default.
         username: Overrides the URL's; guest by default.
         password: Overrides the URL's; guest by default.
@@ -217,6 +218,7 @@ def _target(endpoint: Endpoint, options: ConnectOptions) -> Target:
         host=endpoint.host,
         port=endpoint.port,
         path=endpoint.path,
+        memory=endpoint.memory,
         tls=context,
         server_hostname=endpoint.texts.get("server_name_indication"),
     )

@@ -1,4 +1,4 @@
-"""Open a socket to a broker and say clearly why that did not work."""
+"""Reach a broker, by a socket or within the process, and say clearly why that did not work."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ from typing import Any, Final
 from hopmq.errors import ConnectError, HandshakeError
 from hopmq.transport.addresses import open_socket
 from hopmq.transport.link import Link
+from hopmq.transport.memory import connect_memory
 
 _TLS_SHUTDOWN_TIMEOUT: Final = 2.0
 
@@ -20,8 +21,9 @@ class Target:
     """Where to connect.
 
     Attributes:
-        host, port: A TCP address; used unless `path` is set.
+        host, port: A TCP address; used unless `path` or `memory` is set.
         path: A unix socket.
+        memory: The name of a broker within this process.
         tls: The context to use, or None for plain TCP.
         server_hostname: The name to verify, when it differs from `host`.
     """
@@ -29,11 +31,14 @@ class Target:
     host: str = "localhost"
     port: int = 5672
     path: str | None = None
+    memory: str | None = None
     tls: ssl.SSLContext | None = None
     server_hostname: str | None = None
 
     def __str__(self) -> str:
         """Show the address without anything secret."""
+        if self.memory is not None:
+            return f"memory://{self.memory}"
         if self.path is not None:
             return self.path
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -48,6 +53,9 @@ async def dial(target: Target, link: Link) -> None:
     """
     loop = asyncio.get_running_loop()
     try:
+        if target.memory is not None:
+            await connect_memory(target.memory, link)
+            return
         if target.path is not None:
             await loop.create_unix_connection(lambda: link, target.path, **_tls_options(target))
             return

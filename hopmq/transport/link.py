@@ -10,6 +10,7 @@ from hopmq.core.connection import ConnectionCore
 from hopmq.core.events import CoreEvent
 from hopmq.core.states import ConnectionState
 from hopmq.errors import ConnectionLostError
+from hopmq.transport.timers import Timer, Timers
 from hopmq.transport.trace import WireTrace, logger as trace_logger
 
 _WRITE_BUFFER_HIGH: Final = 1024 * 1024
@@ -43,18 +44,25 @@ class Link(asyncio.BufferedProtocol):
         on_events: Callable[[list[CoreEvent]], None],
         on_writable: Callable[[], None],
         name: str = "hopmq",
+        clock: Timers | None = None,
     ) -> None:
-        """Wait for the transport."""
+        """Wait for the transport.
+
+        With a `clock`, the core's heartbeats and deadlines follow it and not the loop's time.
+        """
         self.core: ConnectionCore = core
         self.lost: asyncio.Future[None] = loop.create_future()
         self.write_paused: bool = False
         self._loop = loop
+        self._clock: Timers = clock or loop
+        self._time: Callable[[], float] = self._clock.time
         self._on_events = on_events
         self._on_writable = on_writable
         self._transport: asyncio.Transport | None = None
         self._flush_scheduled = False
         self._read_paused = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._was_open = False
+        self._timer: Timer | None = None
         self._abort_timer: asyncio.TimerHandle | None = None
         self._rechecking = False
         self._trace_out: WireTrace | None = None
@@ -86,7 +94,7 @@ class Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Hand the bytes just read to the core."""
-        self.core.received(nbytes, self._loop.time())
+        self.core.received(nbytes, self._time())
         self._pass_on_events()
 
     def eof_received(self) -> bool:
@@ -96,7 +104,7 @@ class Link(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the core and whoever waits."""
         reason = f"the link broke: {exc}" if exc else "the peer closed the link"
-        self.core.receive_eof(self._loop.time(), reason)
+        self.core.receive_eof(self._time(), reason)
         self._pass_on_events()
         for timer in (self._timer, self._abort_timer):
             if timer is not None:
@@ -127,7 +135,7 @@ class Link(asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None:
             return
-        buffers = self.core.data_to_send(self._loop.time())
+        buffers = self.core.data_to_send(self._time())
         if buffers and not transport.is_closing():
             if self._trace_out is not None:
                 for buffer in buffers:
@@ -140,6 +148,9 @@ class Link(asyncio.BufferedProtocol):
                 transport.writelines(buffers)
         if self.core.state is not ConnectionState.OPEN:
             self._finish()
+        elif not self._was_open:
+            self._was_open = True
+            self._arm()  # heartbeats begin with the last word of the handshake
 
     def close(self) -> None:
         """Close in order; whoever waits is told now, not when the peer has answered."""
@@ -172,13 +183,13 @@ class Link(asyncio.BufferedProtocol):
         if not self._read_paused and self._transport is not None:
             self._read_paused = True
             self._transport.pause_reading()
-            self.core.heartbeat.watch(False, self._loop.time())
+            self.core.heartbeat.watch(False, self._time())
 
     def resume_reading(self) -> None:
         """Read again."""
         if self._read_paused and self._transport is not None:
             self._read_paused = False
-            self.core.heartbeat.watch(True, self._loop.time())
+            self.core.heartbeat.watch(True, self._time())
             self._transport.resume_reading()
             self._arm()
 
@@ -217,18 +228,18 @@ class Link(asyncio.BufferedProtocol):
         if deadline is None or self.lost.done():
             return
         if self._timer is not None:
-            if self._timer.when() <= deadline and not self._timer.cancelled():
+            if self._timer.when() <= deadline:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._on_deadline)
+        self._timer = self._clock.call_at(deadline, self._on_deadline)
 
     def _on_deadline(self) -> None:
         self._timer = None
-        now = self._loop.time()
+        now = self._time()
         if self.core.heartbeat.is_dead(now) and not self._rechecking:
             # A loop that was blocked has not read yet what may prove the peer alive.
             self._rechecking = True
-            self._timer = self._loop.call_later(_RECHECK, self._on_deadline)
+            self._timer = self._clock.call_at(now + _RECHECK, self._on_deadline)
             return
         self._rechecking = False
         self.core.handle_deadline(now)

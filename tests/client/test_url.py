@@ -13,7 +13,14 @@ PASSWORD = "hush-hush"
 
 def test_a_bare_scheme_means_the_defaults() -> None:
     assert parse_url("amqp://") == Endpoint(
-        tls=False, host="localhost", port=5672, path=None, username=None, password=None, vhost="/"
+        tls=False,
+        host="localhost",
+        port=5672,
+        path=None,
+        memory=None,
+        username=None,
+        password=None,
+        vhost="/",
     )
 
 
@@ -136,6 +143,34 @@ def test_a_unix_socket_has_the_default_virtual_host() -> None:
 
 
 @pytest.mark.parametrize(
+    "url, name, vhost",
+    [
+        ("memory://orders", "orders", "/"),
+        ("memory://orders/", "orders", "/"),
+        ("memory://orders/team%2Fa", "orders", "team/a"),
+        ("memory://Orders", "Orders", "/"),
+        ("MEMORY://orders", "orders", "/"),
+        ("memory://a%3A%40%2F%C3%BC", "a:@/ü", "/"),
+        ("memory://", "default", "/"),
+        ("memory:///shop", "default", "shop"),
+    ],
+)
+def test_a_broker_in_the_process_has_a_name_and_virtual_hosts(
+    url: str, name: str, vhost: str
+) -> None:
+    endpoint = parse_url(url)
+    assert (endpoint.memory, endpoint.vhost) == (name, vhost)
+    assert (endpoint.path, endpoint.tls) == (None, False)
+
+
+def test_a_broker_in_the_process_takes_credentials_and_parameters() -> None:
+    endpoint = parse_url("memory://ann:s%40cret@orders?heartbeat=0&name=test&auth_mechanism=PLAIN")
+    assert (endpoint.username, endpoint.password) == ("ann", "s@cret")
+    assert (endpoint.memory, endpoint.numbers) == ("orders", {"heartbeat": 0})
+    assert (endpoint.texts, endpoint.mechanisms) == ({"name": "test"}, ("PLAIN",))
+
+
+@pytest.mark.parametrize(
     "url, complaint",
     [
         ("", "scheme"),
@@ -148,6 +183,10 @@ def test_a_unix_socket_has_the_default_virtual_host() -> None:
         ("amqp://broker:five", "port"),
         ("amqp://[::1", "host"),
         ("amqp+unix://", "path"),
+        ("memory://orders:5672", "no port"),
+        ("memory://orders:", "no port"),
+        ("memory://orders/a/b", "%2F"),
+        ("memory://orders?vhost=a", "'vhost'"),
         ("amqp://broker?hartbeat=5", "'hartbeat'"),
         ("amqp://broker?vhost=orders", "'vhost'"),
         ("amqp://broker?verify=maybe", "verify_peer"),
@@ -179,6 +218,7 @@ def test_what_is_no_amqp_url_is_refused_with_the_reason(url: str, complaint: str
         f"amqp://ann:{PASSWORD}#x@broker",
         f"amqp://ann:{PASSWORD}?x@broker",
         f"amqps://broker?password={PASSWORD}&verify=maybe",
+        f"memory://ann:{PASSWORD}@broker:5672",
     ],
 )
 def test_an_error_never_repeats_the_password(url: str) -> None:
@@ -201,6 +241,8 @@ def test_the_representation_hides_every_password() -> None:
         ("amqps://[::1]/orders", "amqps://[::1]:5671/orders"),
         ("amqp://broker/team%2Fa", "amqp://broker:5672/team%2Fa"),
         ("amqp+unix:///run/broker.sock?vhost=a", "amqp+unix:///run/broker.sock/a"),
+        ("memory://ann:secret@Or%2Fders/team%2Fa", "memory://ann@Or%2Fders/team%2Fa"),
+        ("memory://", "memory://default"),
     ],
 )
 def test_the_address_for_logs_says_where_to(url: str, address: str) -> None:

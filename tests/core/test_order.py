@@ -87,13 +87,13 @@ def pair_of_owners(codec: Codec) -> tuple[Owner, Owner]:
 
 
 @pytest.fixture
-def client(pair_of_owners: tuple[Owner, Owner]) -> Owner:  # type: ignore[override]
+def client(pair_of_owners: tuple[Owner, Owner]) -> Owner:
     """Return the owner of the client."""
     return pair_of_owners[0]
 
 
 @pytest.fixture
-def server(pair_of_owners: tuple[Owner, Owner]) -> Owner:  # type: ignore[override]
+def server(pair_of_owners: tuple[Owner, Owner]) -> Owner:
     """Return the owner of the server, with channel 1 open."""
     owner = pair_of_owners[1]
     owner.told(method(1, Channel.Open))
