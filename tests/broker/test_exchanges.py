@@ -3,10 +3,12 @@
 import pytest
 
 from hopmq.broker.exchanges import RULES, Exchange, check_alternate, check_type, new_router
+from hopmq.broker.exchanges.delayed import waited
 from hopmq.broker.exchanges.exchange import types_of
 from hopmq.broker.exchanges.topic import TopicRouter
 from hopmq.broker.refusal import Refusal
 from hopmq.typedefs import FieldTable, FieldValue
+from hopmq.wire.properties import Properties
 
 from .routing import Place, bind, message, routed
 
@@ -137,6 +139,15 @@ def test_the_delay_is_a_header_in_milliseconds(value: FieldValue, seconds: float
     published = message("k", {"x-delay": value})
     assert delayed("direct").delay_of(published) == pytest.approx(seconds)
     assert Exchange("x", "direct").delay_of(published) == 0.0
+
+
+@pytest.mark.parametrize("value", [1500, "1500", 1500.9])
+def test_after_the_wait_the_delay_is_negative(value: FieldValue) -> None:
+    published = message("k", {"a": "b", "x-delay": value}, message_id="m")
+    published.raw_properties = waited(published)
+    published.properties = None  # type: ignore[assignment]  # decode them again
+    assert published.properties == Properties(headers={"a": "b", "x-delay": -1500}, message_id="m")
+    assert delayed("direct").delay_of(published) == 0.0
 
 
 def test_a_message_without_headers_has_no_delay() -> None:

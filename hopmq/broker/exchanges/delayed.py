@@ -5,12 +5,14 @@ type does once a message is due. The waiting is done by whoever owns the exchang
 """
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from hopmq.broker.exchanges.headers import headers_of
 from hopmq.broker.refusal import Refusal
 from hopmq.typedefs import FieldTable, FieldValue, Timestamp
 from hopmq.wire.events import Published
+from hopmq.wire.properties import encode_properties
 
 DELAYED: Final = "x-delayed-message"
 DELAY_HEADER: Final = "x-delay"
@@ -45,6 +47,16 @@ def delay_of(message: Published) -> float:
     """
     wanted = _whole(headers_of(message).get(DELAY_HEADER))
     return wanted / _MILLISECONDS if 0 < wanted <= LONGEST else 0.0
+
+
+def waited(message: Published) -> bytes:
+    """Return raw properties that tell that the wait is over: `x-delay` is negative.
+
+    So the plugin of RabbitMQ leaves it, and another delayed exchange lets the message through.
+    """
+    headers = dict(headers_of(message))
+    headers[DELAY_HEADER] = -_whole(headers.get(DELAY_HEADER))
+    return encode_properties(replace(message.properties, headers=headers))
 
 
 def _whole(value: FieldValue) -> int:
