@@ -288,7 +288,8 @@ async def test_publishers_wait_while_the_socket_does_not_keep_up(
     proxy.requests.hold()
     body = bytes(1024 * 1024)
     publishes = [asyncio.create_task(channel.publish(body, routing_key=queue)) for _ in range(40)]
-    await asyncio.sleep(0.05)
+    while not proxied._session.link.write_paused:
+        await asyncio.sleep(0)
     assert 0 < channel.unconfirmed < 40
     proxy.requests.release()
     receipts = await asyncio.gather(*publishes)
