@@ -105,15 +105,6 @@ async def channel(shared: SharedPeer) -> AsyncIterator[ChannelDriver]:
 
 
 @pytest.fixture
-async def peer(broker: RunningBroker, shared: SharedPeer) -> AsyncIterator[Peer]:
-    """Return a connection of the test's own; what is declared there is deleted."""
-    peer = await Peer.open(broker.url)
-    yield peer
-    await peer.close()
-    await clean_up(await shared.get(), peer)
-
-
-@pytest.fixture
 async def peers(broker: RunningBroker, shared: SharedPeer) -> AsyncIterator[Peers]:
     """Return what opens connections, properly or not; what is declared there is deleted."""
     peers = Peers(broker.url)
@@ -123,12 +114,15 @@ async def peers(broker: RunningBroker, shared: SharedPeer) -> AsyncIterator[Peer
 
 
 @pytest.fixture
-async def second_peer(broker: RunningBroker, shared: SharedPeer) -> AsyncIterator[Peer]:
+async def peer(peers: Peers) -> Peer:
+    """Return a connection of the test's own."""
+    return await peers.open()
+
+
+@pytest.fixture
+async def second_peer(peers: Peers) -> Peer:
     """Return one more connection, to look from outside."""
-    peer = await Peer.open(broker.url)
-    yield peer
-    await peer.close()
-    await clean_up(await shared.get(), peer)
+    return await peers.open()
 
 
 @pytest.fixture(scope="module")

@@ -239,11 +239,13 @@ class Peer(asyncio.Protocol):
 
     async def close(self) -> None:
         """Close in good order, and wait until the broker has hung up; idempotent."""
-        if not self.gone and self.closed is None:
-            close = new_method(Connection.Close, reply_code=200, reply_text="done")
-            await self.control.call(close, Connection.CloseOk)
-        self.abort()
-        await self.wait(lambda: self.gone or None)
+        try:
+            if not self.gone and self.closed is None:
+                close = new_method(Connection.Close, reply_code=200, reply_text="done")
+                await self.control.call(close, Connection.CloseOk)
+        finally:
+            self.abort()
+            await self.until_eof()
 
     async def until_closed(self) -> Closed:
         """Wait until the broker closes the connection and return how."""
