@@ -1,6 +1,7 @@
-"""What tests of messaging code need: real RabbitMQ brokers, started and broken at will."""
+"""What tests of messaging code need: brokers, started and broken at will, and time to turn."""
 
 from hopmq.testing.certificates import Certificates
+from hopmq.testing.clock import TurnedClock
 from hopmq.testing.errors import BrokerError
 from hopmq.testing.installations import Installation, find_installation, installations
 from hopmq.testing.rabbitmq import RabbitMQ
@@ -10,6 +11,7 @@ __all__ = [
     "Certificates",
     "Installation",
     "RabbitMQ",
+    "TurnedClock",
     "find_installation",
     "installations",
 ]

@@ -1,0 +1,1 @@
+"""Tests of what `hopmq.testing` gives to other tests."""
