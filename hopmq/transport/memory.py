@@ -5,7 +5,7 @@ import errno
 import importlib
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -45,9 +45,9 @@ class _Switchboard:
 
     def __init__(self) -> None:
         self.listeners: dict[str, Listener] = {}
-        self.traffic = Traffic()
-        self.starting = asyncio.Lock()
-        self.serial = itertools.count(1)
+        self.traffic: Traffic = Traffic()
+        self.starting: asyncio.Lock = asyncio.Lock()
+        self.serial: Iterator[int] = itertools.count(1)
 
     async def reach(self, name: str) -> Listener:
         """Return who listens, after starting a broker if it is the first time."""
