@@ -1,5 +1,8 @@
 """How a broker ends a channel or a connection, as an exception that tests match on."""
 
+from collections.abc import Awaitable
+
+import pytest
 from pamqp.commands import Channel, Connection
 
 
@@ -45,3 +48,10 @@ class Closed(Exception):  # noqa: N818  # a state, as in hopmq.errors
 
 class Dropped(ConnectionError):  # noqa: N818  # a state, as above
     """The broker hung up without a close method."""
+
+
+async def refusal(request: Awaitable[object]) -> tuple[str, int, str]:
+    """Return how the broker refused; fail if it did not."""
+    with pytest.raises(Closed) as caught:
+        await request
+    return caught.value.answer

@@ -1,0 +1,232 @@
+"""Queues go away by themselves: unused for x-expires, or after their last consumer."""
+
+import pytest
+
+from parity.channel import ChannelDriver
+from parity.closed import Closed
+from parity.driver import Peer
+from parity.queues import SHORT, both_kinds, declare_kind, fill
+from parity.waiting import eventually, pass_time
+
+EXPIRES = 60
+"""Milliseconds after which an unused queue of these tests goes away."""
+
+
+async def exists(peer: Peer, queue: str) -> bool:
+    """Ask on a channel of its own whether there is such a queue."""
+    channel = await peer.channel()
+    try:
+        await channel.declare(queue, passive=True)
+    except Closed as closed:
+        assert closed.code == 404, closed
+        return False
+    await channel.close()
+    return True
+
+
+async def vanishes(peer: Peer, queue: str) -> None:
+    """Wait until the queue is gone, without using it so often that it stays."""
+    probe = f"{queue}-probe"
+    channel = await peer.channel()
+    await channel.exchange(probe, "fanout")
+    try:
+        await channel.bind(queue, probe)
+    except Closed:
+        return  # gone already
+
+    async def look() -> bool:
+        asking = await peer.channel()
+        try:
+            await asking.delete_exchange(probe, if_unused=True)
+        except Closed:
+            return False  # its only binding is there as long as the queue is
+        return True
+
+    await eventually(look)
+    await channel.close()
+
+
+# --- x-expires ---------------------------------------------------------------------------------
+
+
+@both_kinds
+async def test_an_unused_queue_expires_with_its_messages(peer: Peer, name: str, kind: str) -> None:
+    channel = await peer.channel()
+    await declare_kind(channel, name, kind, {"x-expires": EXPIRES})
+    await fill(channel, name, b"1")
+    await vanishes(peer, name)
+    assert not await exists(peer, name)
+
+
+async def test_a_consumer_keeps_it(peer: Peer, name: str) -> None:
+    channel = await peer.channel()
+    await channel.declare(name, arguments={"x-expires": EXPIRES})
+    tag = await channel.consume(name)
+    await pass_time(2 * EXPIRES / 1000)
+    assert await exists(peer, name)
+    await channel.cancel(tag)
+    await vanishes(peer, name)
+
+
+@pytest.mark.parametrize("use", ["get", "redeclare"])
+async def test_using_it_begins_the_time_anew(peer: Peer, name: str, use: str) -> None:
+    channel = await peer.channel()
+    await channel.declare(name, arguments={"x-expires": 4 * EXPIRES})
+    for _ in range(4):
+        await pass_time(2 * EXPIRES / 1000)
+        if use == "get":
+            await channel.get(name)
+        else:
+            await channel.declare(name, arguments={"x-expires": 4 * EXPIRES})
+
+
+async def test_publishing_is_no_use(peer: Peer, name: str) -> None:
+    channel = await peer.channel()
+    await channel.declare(name, arguments={"x-expires": 2 * EXPIRES})
+    for _ in range(8):
+        channel.publish(b"1", routing_key=name)
+        await pass_time(SHORT / 2)
+    await vanishes(peer, name)
+
+
+KEPT_BY_LOOKING = {"4.0", "4.3"}
+"""Releases for which a passive declare uses the queue."""
+
+
+async def test_looking_is_a_use_or_not(peer: Peer, name: str, release: str) -> None:
+    channel = await peer.channel()
+    await channel.declare(name, arguments={"x-expires": 2 * EXPIRES})
+    seen = 0
+    for _ in range(8):
+        await pass_time(SHORT / 2)
+        seen += await exists(peer, name)
+    assert (seen == 8) == (release in KEPT_BY_LOOKING)
+
+
+# --- auto-delete -------------------------------------------------------------------------------
+
+
+async def test_the_last_cancel_deletes(peer: Peer, name: str) -> None:
+    channel = await peer.channel()
+    await channel.declare(name, auto_delete=True)
+    tags = [await channel.consume(name) for _ in range(2)]
+    await channel.cancel(tags[0])
+    assert await exists(peer, name)
+    await channel.cancel(tags[1])
+    assert not await exists(peer, name)
+
+
+@pytest.mark.parametrize("how", ["channel", "connection", "cut"])
+async def test_the_end_of_the_last_consumers_channel_deletes(
+    peer: Peer, second_peer: Peer, name: str, how: str
+) -> None:
+    channel = await peer.channel()
+    await channel.declare(name, auto_delete=True)
+    await channel.consume(name)
+    if how == "channel":
+        await channel.close()
+    elif how == "connection":
+        await peer.close()
+    else:
+        peer.abort()
+
+    async def gone() -> bool:
+        return not await exists(second_peer, name)
+
+    await eventually(gone)
+
+
+async def test_without_any_consumer_ever_it_stays(peer: Peer, second_peer: Peer, name: str) -> None:
+    channel = await peer.channel()
+    await channel.declare(name, auto_delete=True)
+    await fill(channel, name, b"1")
+    assert await channel.get(name) is not None
+    await peer.close()
+    assert await exists(second_peer, name)
+
+
+async def test_a_refused_consumer_does_not_count(peer: Peer, name: str) -> None:
+    channel = await peer.channel()
+    await channel.declare(name, auto_delete=True)
+    await channel.consume(name, exclusive=True)
+    other = await peer.channel()
+    with pytest.raises(Closed):
+        await other.consume(name)
+    assert await exists(peer, name)
+
+
+# --- exclusive queues --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["connection", "cut"])
+@pytest.mark.parametrize("durable", [False, True])
+async def test_the_connections_end_deletes_its_exclusive_queues(
+    peer: Peer, second_peer: Peer, name: str, how: str, durable: bool
+) -> None:
+    channel = await peer.channel()
+    await channel.declare(name, exclusive=True, durable=durable)
+    await (peer.close() if how == "connection" else _cut(peer))
+
+    async def gone() -> bool:
+        try:
+            return not await exists(second_peer, name)
+        except AssertionError:
+            return False  # still locked
+
+    await eventually(gone)
+
+
+async def _cut(peer: Peer) -> None:
+    peer.abort()
+
+
+async def test_its_channels_end_does_not(peer: Peer, name: str) -> None:
+    channel = await peer.channel()
+    await channel.declare(name, exclusive=True)
+    await channel.close()
+    assert await exists(peer, name)
+
+
+async def test_after_close_ok_the_queue_is_gone(peer: Peer, second_peer: Peer, name: str) -> None:
+    channel = await peer.channel()
+    await channel.declare(name, exclusive=True)
+    await peer.close()
+    assert not await exists(second_peer, name)
+
+
+LOCKED = (
+    "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{}' in vhost '/'."
+    " It could be originally declared on another connection or the exclusive property"
+    " value does not match that of the original declaration."
+)
+
+
+@pytest.mark.parametrize(
+    "method", ["declare", "passive", "consume", "get", "bind", "purge", "delete"]
+)
+async def test_others_are_locked_out(peer: Peer, second_peer: Peer, name: str, method: str) -> None:
+    await (await peer.channel()).declare(name, exclusive=True)
+    other = await second_peer.channel()
+    requests = {
+        "declare": lambda: other.declare(name, exclusive=True),
+        "passive": lambda: other.declare(name, passive=True),
+        "consume": lambda: other.consume(name),
+        "get": lambda: other.get(name),
+        "bind": lambda: other.bind(name, "amq.fanout"),
+        "purge": lambda: other.purge(name),
+        "delete": lambda: other.delete(name),
+    }
+    with pytest.raises(Closed) as caught:
+        await requests[method]()
+    assert caught.value.answer == ("channel", 405, LOCKED.format(name))
+
+
+async def test_anybody_may_publish_to_it(
+    peer: Peer, second_peer: Peer, channel: ChannelDriver, name: str
+) -> None:
+    own = await peer.channel()
+    await own.declare(name, exclusive=True)
+    await fill(channel, name, b"from outside")
+    message = await own.get(name)
+    assert message is not None
+    assert message.body == b"from outside"
