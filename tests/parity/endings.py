@@ -54,3 +54,30 @@ def logs_in(**parts: object) -> Script:
         await peer.handshake(**parts)  # type: ignore[arg-type]
 
     return script
+
+
+async def refusal(request: Awaitable[object]) -> Closed:
+    """Return how the broker refuses a request; fail if it does not."""
+    try:
+        answer = await request
+    except Closed as closed:
+        return closed
+    raise AssertionError(f"a refusal expected, not {answer}")
+
+
+def precondition_failed(text: str) -> tuple[str, int, str]:
+    """Return the answer to a request that contradicts what is there."""
+    return ("channel", 406, f"PRECONDITION_FAILED - {text}")
+
+
+def access_refused(text: str) -> tuple[str, int, str]:
+    """Return the answer to a request that is not permitted."""
+    return ("channel", 403, f"ACCESS_REFUSED - {text}")
+
+
+def not_found(text: str) -> tuple[str, int, str]:
+    """Return the answer to a request for what is not there."""
+    return ("channel", 404, f"NOT_FOUND - {text}")
+
+
+ON_DEFAULT_EXCHANGE: Final = access_refused("operation not permitted on the default exchange")
