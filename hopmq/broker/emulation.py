@@ -1,0 +1,98 @@
+"""Where the releases of RabbitMQ differ in what a client sees."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from hopmq.errors import UsageError
+
+Release: TypeAlias = Literal["3.10", "4.0", "4.3"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulation:
+    """What one release does; the fields are the differences.
+
+    Attributes:
+        release: The release's number, as asked for.
+        version: The exact release that the behaviour was compared with.
+        max_message_size: Largest body taken, in bytes.
+        message_containers: Dead-lettering and headers as RabbitMQ writes them since 4.0.
+        default_delivery_limit: Deliveries of a quorum queue without a limit of its own, or None.
+        global_prefetch: Whether `basic.qos` with `global` is allowed.
+        nack_counts: Whether a nack counts against a quorum queue's delivery limit, as a reject does.
+        timeout_cancels: Whether a delivery acknowledgement timeout on a quorum queue cancels the
+            consumer rather than closing its channel.
+        delayed_retry: Whether quorum queues know `x-delayed-retry-type`.
+        quorum_priorities: Levels of priority that a quorum queue has; 1 for none.
+        strict_priorities: Whether a quorum queue serves higher priorities first, always.
+    """
+
+    release: Release
+    version: str
+    max_message_size: int
+    message_containers: bool
+    default_delivery_limit: int | None
+    global_prefetch: bool
+    nack_counts: bool
+    timeout_cancels: bool
+    delayed_retry: bool
+    quorum_priorities: int
+    strict_priorities: bool
+
+
+_EMULATIONS: Final[dict[str, Emulation]] = {
+    "3.10": Emulation(
+        release="3.10",
+        version="3.10.8",
+        max_message_size=128 * 1024 * 1024,
+        message_containers=False,
+        default_delivery_limit=None,
+        global_prefetch=True,
+        nack_counts=True,
+        timeout_cancels=False,
+        delayed_retry=False,
+        quorum_priorities=1,
+        strict_priorities=False,
+    ),
+    "4.0": Emulation(
+        release="4.0",
+        version="4.0.5",
+        max_message_size=16 * 1024 * 1024,
+        message_containers=True,
+        default_delivery_limit=20,
+        global_prefetch=True,
+        nack_counts=True,
+        timeout_cancels=False,
+        delayed_retry=False,
+        quorum_priorities=2,
+        strict_priorities=False,
+    ),
+    "4.3": Emulation(
+        release="4.3",
+        version="4.3.6",
+        max_message_size=16 * 1024 * 1024,
+        message_containers=True,
+        default_delivery_limit=20,
+        global_prefetch=False,
+        nack_counts=False,
+        timeout_cancels=True,
+        delayed_retry=True,
+        quorum_priorities=32,
+        strict_priorities=True,
+    ),
+}
+
+NEWEST: Final[Release] = "4.3"
+
+
+def emulation_of(release: str) -> Emulation:
+    """Return what `release` does.
+
+    Raises:
+        UsageError: It is none of those that can be emulated.
+    """
+    found = _EMULATIONS.get(release)
+    if found is None:
+        known = ", ".join(_EMULATIONS)
+        raise UsageError(f"cannot emulate RabbitMQ {release!r}; known: {known}")
+    return found

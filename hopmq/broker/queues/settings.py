@@ -1,0 +1,114 @@
+"""What a queue is told by its arguments and by the policy that matches it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hopmq.broker.emulation import Emulation
+
+_LOWER_WINS: Final = frozenset(
+    {"message-ttl", "expires", "max-length", "max-length-bytes", "delivery-limit"}
+)
+"""Keys of which the lower value counts where argument and policy both name one."""
+
+DROP_HEAD: Final = "drop-head"
+REJECT_PUBLISH: Final = "reject-publish"
+REJECT_PUBLISH_DLX: Final = "reject-publish-dlx"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSettings:
+    """The limits and habits of one queue; times in seconds, None for none.
+
+    Attributes:
+        message_ttl: How long a message is kept.
+        expires: How long the queue lives unused.
+        max_length: Ready messages it holds.
+        max_length_bytes: Bytes of their bodies.
+        overflow: What happens beyond: drop-head, reject-publish or reject-publish-dlx.
+        dead_letter_exchange: Where dead messages go.
+        dead_letter_routing_key: With which key; their own without.
+        at_least_once: Whether dead messages are kept until they have arrived.
+        max_priority: Highest priority told apart; 0 for none.
+        single_active_consumer: Whether one consumer at a time is served.
+        delivery_limit: How often a message may come back (quorum queues); None for ever.
+        consumer_timeout: How long a delivery may stay unsettled; None for the broker's own limit.
+        delayed_retry: Which returned messages wait: disabled, all, failed or returned.
+        delayed_retry_min, delayed_retry_max: How long they wait.
+        max_age: How long a stream keeps a message.
+        max_segment_size: Bytes of one segment of a stream.
+    """
+
+    message_ttl: float | None = None
+    expires: float | None = None
+    max_length: int | None = None
+    max_length_bytes: int | None = None
+    overflow: str = DROP_HEAD
+    dead_letter_exchange: str | None = None
+    dead_letter_routing_key: str | None = None
+    at_least_once: bool = False
+    max_priority: int = 0
+    single_active_consumer: bool = False
+    delivery_limit: int | None = None
+    consumer_timeout: float | None = None
+    delayed_retry: str = "disabled"
+    delayed_retry_min: float | None = None
+    delayed_retry_max: float | None = None
+    max_age: float | None = None
+    max_segment_size: int | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there is a limit of length."""
+        return self.max_length is not None or self.max_length_bytes is not None
+
+
+def queue_settings(
+    arguments: Mapping[str, Any], policy: Mapping[str, Any], emulation: Emulation
+) -> QueueSettings:
+    """Combine a queue's arguments with its policy; arguments win, but for limits the lower."""
+    found = {key.removeprefix("x-"): value for key, value in arguments.items()}
+    for key, value in policy.items():
+        if key not in found:
+            found[key] = value
+        elif key in _LOWER_WINS:
+            found[key] = min(found[key], value)
+    limit = found.get("delivery-limit", emulation.default_delivery_limit)
+    return QueueSettings(
+        message_ttl=_seconds(found.get("message-ttl")),
+        expires=_seconds(found.get("expires")),
+        max_length=found.get("max-length"),
+        max_length_bytes=found.get("max-length-bytes"),
+        overflow=found.get("overflow", DROP_HEAD),
+        dead_letter_exchange=found.get("dead-letter-exchange"),
+        dead_letter_routing_key=found.get("dead-letter-routing-key"),
+        at_least_once=found.get("dead-letter-strategy") == "at-least-once",
+        max_priority=found.get("max-priority", 0),
+        single_active_consumer=found.get("single-active-consumer", False) is True,
+        delivery_limit=None if limit is None or limit < 0 else limit,
+        consumer_timeout=_seconds(found.get("consumer-timeout")),
+        delayed_retry=found.get("delayed-retry-type", "disabled"),
+        delayed_retry_min=_seconds(found.get("delayed-retry-min")),
+        delayed_retry_max=_seconds(found.get("delayed-retry-max")),
+        max_age=_age(found.get("max-age")),
+        max_segment_size=found.get("stream-max-segment-size-bytes"),
+    )
+
+
+_UNITS: Final = {
+    "Y": 365 * 86_400.0,
+    "M": 30 * 86_400.0,
+    "D": 86_400.0,
+    "h": 3600.0,
+    "m": 60.0,
+    "s": 1.0,
+}
+
+
+def _age(text: str | None) -> float | None:
+    """Read an age such as 7D (RabbitMQ, x-max-age)."""
+    return None if text is None else int(text[:-1]) * _UNITS[text[-1]]
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
