@@ -1,0 +1,290 @@
+"""One channel of one client: what it has published, been sent, and not settled."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from pamqp.base import Frame
+from pamqp.commands import Basic
+
+from hopmq.broker.consumer import Consumer
+from hopmq.broker.message import Entry
+from hopmq.broker.operations import OPERATIONS
+from hopmq.broker.publishing import Publishing
+from hopmq.broker.queues.queue import Queue
+from hopmq.broker.refusal import Refusal
+from hopmq.broker.reply_to import ReplyAddress
+from hopmq.core.channel import ChannelCore
+from hopmq.core.connection import ConnectionCore
+from hopmq.errors import channel_closed
+from hopmq.wire import Ack, Nack, Published, Reject, new_method
+
+if TYPE_CHECKING:
+    from hopmq.broker.operations.transactions import Transaction
+    from hopmq.broker.peer import Peer
+    from hopmq.broker.vhost import VirtualHost
+
+Unsettled = tuple[Entry, Queue, Consumer | None]
+
+_PUBLISH_INDEX: Final = Basic.Publish.index
+_SETTLE_INDEX: Final[Mapping[str, int]] = {
+    "Ack": Basic.Ack.index,
+    "Nack": Basic.Nack.index,
+    "Reject": Basic.Reject.index,
+}
+
+
+class BrokerChannel:
+    """The broker's end of a channel.
+
+    Attributes:
+        peer: The client.
+        number: The channel's number.
+        connection: The client's connection, to write to.
+        vhost: The client's virtual host.
+        publishing: What becomes of the messages it publishes.
+        consumers: By tag.
+        unsettled: What it was sent and has not settled, by delivery tag, oldest first.
+        last_tag: The delivery tag used last.
+        outstanding: How many messages its consumers have not settled.
+        prefetch: Bound on `outstanding`; 0 for none (basic.qos with global).
+        consumer_prefetch: Bound for each consumer that is still to come.
+        last_queue: The queue declared last, which an empty name stands for.
+        transaction: What waits for tx.commit; None on a channel without transactions.
+        reply_address: Where replies without a queue reach it.
+    """
+
+    __slots__ = (
+        "_core",
+        "connection",
+        "consumer_prefetch",
+        "consumers",
+        "last_queue",
+        "last_tag",
+        "number",
+        "outstanding",
+        "peer",
+        "prefetch",
+        "publishing",
+        "reply_address",
+        "transaction",
+        "unsettled",
+        "vhost",
+    )
+
+    def __init__(self, peer: "Peer", vhost: "VirtualHost", core: ChannelCore) -> None:
+        """Take what the client sends on this channel from now on."""
+        self.peer: Peer = peer
+        self.vhost: VirtualHost = vhost
+        self.number: int = core.channel_id
+        self.connection: ConnectionCore = peer.core
+        self.publishing: Publishing = Publishing(self)
+        self.consumers: dict[str, Consumer] = {}
+        self.unsettled: dict[int, Unsettled] = {}
+        self.last_tag: int = 0
+        self.outstanding: int = 0
+        self.prefetch: int = 0
+        self.consumer_prefetch: int = 0
+        self.last_queue: str = ""
+        self.transaction: Transaction | None = None
+        self.reply_address: ReplyAddress | None = None
+        self._core = core
+        core.on_method = self.receive_method
+        core.on_published = self.receive_published
+        core.on_settled = self.receive_settled
+
+    # --- receiving -------------------------------------------------------------------------
+
+    def receive_method(self, method: Frame) -> None:
+        """Do what a method asks for."""
+        operation: Callable[[BrokerChannel, Any], None] | None = OPERATIONS.get(type(method))
+        try:
+            if operation is None:
+                raise Refusal(540, f"NOT_IMPLEMENTED - {method.name}")
+            operation(self, method)
+        except Refusal as refusal:
+            self.refuse(refusal, method.index)
+
+    def receive_published(self, message: Published) -> None:
+        """Take a message."""
+        try:
+            self.publishing.receive(message)
+        except Refusal as refusal:
+            self.refuse(refusal, _PUBLISH_INDEX)
+
+    def receive_settled(self, settlement: Ack | Nack | Reject) -> None:
+        """Take an acknowledgement or a refusal."""
+        try:
+            if self.transaction is not None:
+                self.transaction.add_settlement(self, settlement)
+            else:
+                self.settle(settlement)
+        except Refusal as refusal:
+            self.refuse(refusal, _SETTLE_INDEX[type(settlement).__name__])
+
+    # --- settling --------------------------------------------------------------------------
+
+    def settle(self, settlement: Ack | Nack | Reject) -> None:
+        """Settle what an ack, nack or reject covers.
+
+        Raises:
+            Refusal: It covers nothing (406).
+        """
+        multiple = not self.is_reject(settlement) and settlement.multiple
+        self.settle_as(settlement, self.covered(settlement.delivery_tag, multiple))
+
+    def covered(self, tag: int, multiple: bool) -> list[int]:
+        """Return the unsettled delivery tags that `tag` means.
+
+        Raises:
+            Refusal: There are none (406).
+        """
+        unsettled = self.unsettled
+        if not multiple:
+            if tag not in unsettled:
+                raise _unknown_tag(tag)
+            return [tag]
+        if tag == 0:
+            return list(unsettled)
+        if tag not in unsettled and (tag > self.last_tag or not unsettled):
+            raise _unknown_tag(tag)
+        covered = []
+        for each in unsettled:
+            if each > tag:
+                break
+            covered.append(each)
+        if not covered:
+            raise _unknown_tag(tag)
+        return covered
+
+    def settle_as(self, settlement: Ack | Nack | Reject, tags: list[int]) -> None:
+        """Settle the deliveries of `tags` as `settlement` says."""
+        if self.is_ack(settlement):
+            self._ack(tags)
+        elif settlement.requeue:
+            self.take_back(tags, failed=self.is_reject(settlement))
+        else:
+            for tag in tags:
+                entry, queue, consumer = self.unsettled.pop(tag)
+                self._released(consumer)
+                queue.discard(entry)
+                queue.dispatch()
+
+    # By the classes of the connection's own codec, which need not be the one in use elsewhere.
+
+    def is_ack(self, settlement: Ack | Nack | Reject) -> TypeIs[Ack]:
+        """Return whether a settlement is a basic.ack."""
+        return type(settlement) is self.connection.codec.Ack
+
+    def is_reject(self, settlement: Ack | Nack | Reject) -> TypeIs[Reject]:
+        """Return whether a settlement is a basic.reject."""
+        return type(settlement) is self.connection.codec.Reject
+
+    def _ack(self, tags: list[int]) -> None:
+        queues: dict[Queue, None] = {}
+        pop = self.unsettled.pop
+        for tag in tags:
+            entry, queue, consumer = pop(tag)
+            queue.settle(entry)
+            self._released(consumer)
+            queues[queue] = None
+        for queue in queues:
+            if queue.ready:
+                queue.dispatch()
+
+    def take_back(self, tags: list[int], *, failed: bool) -> None:
+        """Put deliveries back into their queues."""
+        returned: dict[Queue, list[Entry]] = {}
+        for tag in tags:
+            entry, queue, consumer = self.unsettled.pop(tag)
+            self._released(consumer)
+            returned.setdefault(queue, []).append(entry)
+        for queue, entries in returned.items():
+            queue.take_back(entries, failed=failed)
+
+    def _released(self, consumer: Consumer | None) -> None:
+        """Take note that a delivery is settled, so that there is room for another."""
+        if consumer is None:
+            return
+        self.outstanding -= 1
+        consumer.settled()
+        if self.prefetch:
+            for other in self.consumers.values():
+                if other.parked:
+                    other.queue.roster.unpark(other)
+                    if other.queue is not consumer.queue:
+                        other.queue.dispatch()
+
+    # --- sending ---------------------------------------------------------------------------
+
+    def reply(self, method: Frame) -> None:
+        """Send a method, after the confirms of what came before."""
+        self.publishing.flush_acks()
+        self.send(method)
+
+    def send(self, method: Frame) -> None:
+        """Send a method."""
+        connection = self.connection
+        connection.write(
+            connection.codec.encode_method(self.number, method, connection.frame_max)
+        )
+
+    def deliver_reply(self, tag: str, entry: Entry) -> None:
+        """Send a message that came without a queue."""
+        self.last_tag += 1
+        message = entry.message
+        connection = self.connection
+        connection.wrote(
+            connection.codec.append_deliver(
+                connection.out,
+                self.number,
+                tag,
+                self.last_tag,
+                False,
+                message.exchange,
+                message.routing_key,
+                message.raw_properties,
+                message.body,
+                connection.frame_max,
+            )
+        )
+
+    def refuse(self, refusal: Refusal, index: int) -> None:
+        """Close the channel, or the connection, and say why."""
+        self.publishing.flush_acks()
+        if refusal.closes_connection:
+            self.peer.refuse(refusal, index)
+            return
+        error = channel_closed(
+            refusal.code,
+            refusal.text,
+            class_id=index >> 16,
+            method_id=index & 0xFFFF,
+            by_peer=False,
+        )
+        self.peer.log_channel_error(self.number, refusal)
+        self._core.abort(error)
+        self.end()
+
+    # --- consumers -------------------------------------------------------------------------
+
+    def cancel_consumer(self, consumer: Consumer) -> None:
+        """Tell the client that its consumer is gone (RabbitMQ, consumer cancel notification)."""
+        self.consumers.pop(consumer.tag, None)
+        if self.peer.has_capability("consumer_cancel_notify"):
+            self.send(new_method(Basic.Cancel, consumer_tag=consumer.tag, nowait=True))
+
+    def end(self) -> None:
+        """Let go of everything: the channel is closed."""
+        self.peer.channels.pop(self.number, None)
+        consumers, self.consumers = self.consumers, {}
+        for consumer in consumers.values():
+            consumer.queue.roster.remove(consumer)
+        if self.reply_address is not None:
+            self.vhost.replies.remove(self.reply_address)
+        self.take_back(list(self.unsettled), failed=True)
+        for consumer in consumers.values():
+            consumer.queue.remove_consumer(consumer)
+
+
+def _unknown_tag(tag: int) -> Refusal:
+    return Refusal(406, f"PRECONDITION_FAILED - unknown delivery tag {tag}")

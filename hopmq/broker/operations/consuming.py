@@ -1,0 +1,171 @@
+"""Class basic without its messages: qos, consume, cancel, get and recover (AMQP 0-9-1, 1.8)."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from pamqp.base import Frame
+from pamqp.commands import Basic, Channel
+
+from hopmq.broker.consumer import Consumer
+from hopmq.broker.operations.queues import find_queue
+from hopmq.broker.refusal import Refusal
+from hopmq.broker.reply_to import PSEUDO_QUEUE
+from hopmq.wire import new_method
+
+if TYPE_CHECKING:
+    from hopmq.broker.channel import BrokerChannel
+
+
+def _qos(channel: "BrokerChannel", method: Basic.Qos) -> None:
+    if method.prefetch_size:
+        raise Refusal(540, f"NOT_IMPLEMENTED - prefetch_size!=0 ({method.prefetch_size})")
+    if method.global_:
+        if not channel.vhost.emulation.global_prefetch:
+            raise Refusal(541, "INTERNAL_ERROR - Feature `global_qos` is deprecated")
+        channel.prefetch = method.prefetch_count
+        for consumer in channel.consumers.values():
+            if consumer.parked:
+                consumer.queue.roster.unpark(consumer)
+                consumer.queue.dispatch()
+    else:
+        channel.consumer_prefetch = method.prefetch_count
+    channel.reply(new_method(Basic.QosOk))
+
+
+def _consume(channel: "BrokerChannel", method: Basic.Consume) -> None:
+    if method.queue == PSEUDO_QUEUE:
+        _consume_replies(channel, method)
+        return
+    queue = find_queue(channel, method.queue)
+    channel.peer.require("read", "queue", queue.name)
+    tag = _new_tag(channel, method.consumer_tag)
+    queue.check_consumer(exclusive=method.exclusive)
+    arguments = method.arguments or {}
+    consumer = Consumer(
+        channel,
+        queue,
+        tag,
+        no_ack=method.no_ack,
+        exclusive=method.exclusive,
+        priority=_priority(arguments),
+        prefetch=channel.consumer_prefetch,
+        arguments=arguments,
+    )
+    queue.accept_consumer(consumer)
+    channel.consumers[tag] = consumer
+    if not method.nowait:
+        channel.reply(new_method(Basic.ConsumeOk, consumer_tag=tag))
+    queue.add_consumer(consumer)
+    queue.dispatch()
+
+
+def _consume_replies(channel: "BrokerChannel", method: Basic.Consume) -> None:
+    """Give the channel an address at which replies reach it (RabbitMQ, Direct Reply-to)."""
+    if not method.no_ack:
+        raise Refusal(
+            406, "PRECONDITION_FAILED - reply consumer cannot acknowledge"
+        )
+    if channel.reply_address is not None:
+        raise Refusal(406, "PRECONDITION_FAILED - reply consumer already set")
+    tag = _new_tag(channel, method.consumer_tag)
+    channel.reply_address = channel.vhost.replies.add(channel, tag)
+    if not method.nowait:
+        channel.reply(new_method(Basic.ConsumeOk, consumer_tag=tag))
+
+
+def _new_tag(channel: "BrokerChannel", wanted: str) -> str:
+    if not wanted:
+        return f"amq.ctag-{secrets.token_urlsafe(16)}"
+    address = channel.reply_address
+    if wanted in channel.consumers or (address is not None and address.tag == wanted):
+        raise Refusal(530, f"NOT_ALLOWED - attempt to reuse consumer tag '{wanted}'")
+    return wanted
+
+
+def _priority(arguments: Mapping[str, Any]) -> int:
+    priority = arguments.get("x-priority", 0)
+    if isinstance(priority, int) and not isinstance(priority, bool):
+        return priority
+    raise Refusal(406, "PRECONDITION_FAILED - Invalid value for x-priority")
+
+
+def _cancel(channel: "BrokerChannel", method: Basic.Cancel) -> None:
+    tag = method.consumer_tag
+    consumer = channel.consumers.pop(tag, None)
+    if consumer is not None:
+        consumer.queue.remove_consumer(consumer)
+    address = channel.reply_address
+    if address is not None and address.tag == tag:
+        channel.vhost.replies.remove(address)
+        channel.reply_address = None
+    if not method.nowait:
+        channel.reply(new_method(Basic.CancelOk, consumer_tag=tag))
+
+
+def _get(channel: "BrokerChannel", method: Basic.Get) -> None:
+    queue = find_queue(channel, method.queue)
+    channel.peer.require("read", "queue", queue.name)
+    entry = queue.get()
+    if entry is None:
+        channel.reply(new_method(Basic.GetEmpty))
+        return
+    channel.publishing.flush_acks()
+    tag = channel.last_tag = channel.last_tag + 1
+    message = entry.message
+    connection = channel.connection
+    connection.wrote(
+        connection.codec.append_get_ok(
+            connection.out,
+            channel.number,
+            tag,
+            entry.redelivered,
+            message.exchange,
+            message.routing_key,
+            queue.ready,
+            queue.properties_of(entry),
+            message.body,
+            connection.frame_max,
+        )
+    )
+    if method.no_ack:
+        queue.settle(entry)
+    else:
+        channel.unsettled[tag] = (entry, queue, None)
+
+
+def _recover(channel: "BrokerChannel", method: Basic.Recover) -> None:
+    _recover_all(channel, method.requeue)
+    channel.reply(new_method(Basic.RecoverOk))
+
+
+def _recover_async(channel: "BrokerChannel", method: Basic.RecoverAsync) -> None:
+    _recover_all(channel, method.requeue)
+
+
+def _recover_all(channel: "BrokerChannel", requeue: bool) -> None:
+    if not requeue:
+        raise Refusal(540, "NOT_IMPLEMENTED - requeue=false")
+    channel.take_back(list(channel.unsettled), failed=False)
+
+
+def _flow(channel: "BrokerChannel", method: Channel.Flow) -> None:
+    if not method.active:
+        raise Refusal(540, "NOT_IMPLEMENTED - active=false")
+    channel.reply(new_method(Channel.FlowOk, active=True))
+
+
+def _cancel_ok(channel: "BrokerChannel", method: Basic.CancelOk) -> None:
+    """Take note: the client has seen that its consumer is gone."""
+
+
+OPERATIONS: Final[Mapping[type[Frame], Callable[..., Any]]] = {
+    Basic.Qos: _qos,
+    Basic.Consume: _consume,
+    Basic.Cancel: _cancel,
+    Basic.CancelOk: _cancel_ok,
+    Basic.Get: _get,
+    Basic.Recover: _recover,
+    Basic.RecoverAsync: _recover_async,
+    Channel.Flow: _flow,
+}

@@ -1,0 +1,204 @@
+"""Class queue: declare, bind, unbind, purge and delete (AMQP 0-9-1, 1.7)."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from pamqp.base import Frame
+from pamqp.commands import Queue as Methods
+
+from hopmq.broker.equivalence import check_same, check_same_argument
+from hopmq.broker.exchanges.binding import Binding
+from hopmq.broker.queues.arguments import COMPARED, check_declaration
+from hopmq.broker.queues.kinds import kind_of, new_queue
+from hopmq.broker.queues.queue import Queue
+from hopmq.broker.refusal import Refusal
+from hopmq.broker.reply_to import PREFIX, PSEUDO_QUEUE
+from hopmq.wire import new_method
+
+if TYPE_CHECKING:
+    from hopmq.broker.channel import BrokerChannel
+
+_RESERVED: Final = "amq."
+_GENERATED: Final = "amq.gen-"
+
+
+def _declare(channel: "BrokerChannel", method: Methods.Declare) -> None:
+    name = method.queue.replace("\r", "").replace("\n", "")
+    if name == PSEUDO_QUEUE or name.startswith(PREFIX):
+        _declare_reply_address(channel, name, method)
+        return
+    if method.passive:
+        queue = find_queue(channel, name)
+    else:
+        queue = _declared(channel, name, method)
+    channel.last_queue = queue.name
+    queue.touch()
+    if not method.nowait:
+        channel.reply(
+            new_method(
+                Methods.DeclareOk,
+                queue=queue.name,
+                message_count=queue.ready,
+                consumer_count=len(queue.roster),
+            )
+        )
+
+
+def _declare_reply_address(channel: "BrokerChannel", name: str, method: Methods.Declare) -> None:
+    """Answer whether replies to an address would arrive, without a queue (direct reply-to)."""
+    if not method.passive:
+        raise _reserved(name)
+    if name != PSEUDO_QUEUE and channel.vhost.replies.find(name) is None:
+        channel.vhost.queue(name)
+    if not method.nowait:
+        channel.reply(new_method(Methods.DeclareOk, queue=name, message_count=0, consumer_count=1))
+
+
+def _declared(channel: "BrokerChannel", name: str, method: Methods.Declare) -> Queue:
+    vhost = channel.vhost
+    arguments = method.arguments or {}
+    if not name:
+        name = _GENERATED + secrets.token_urlsafe(16)
+        return _new(channel, name, method, arguments, server_named=True)
+    channel.peer.require("configure", "queue", name)
+    present = vhost.queues.get(name)
+    if present is not None:
+        check_owner(channel, present)
+        _check_equivalent(present, method, arguments)
+        return present
+    if name.startswith(_RESERVED):
+        raise _reserved(name)
+    return _new(channel, name, method, arguments, server_named=False)
+
+
+def _reserved(name: str) -> Refusal:
+    return Refusal(403, f"ACCESS_REFUSED - queue name '{name}' contains reserved prefix 'amq.*'")
+
+
+def _new(
+    channel: "BrokerChannel",
+    name: str,
+    method: Methods.Declare,
+    arguments: Mapping[str, Any],
+    *,
+    server_named: bool,
+) -> Queue:
+    vhost = channel.vhost
+    kind = kind_of(arguments, vhost.emulation)
+    check_declaration(
+        vhost,
+        name,
+        kind,
+        arguments,
+        durable=method.durable,
+        exclusive=method.exclusive,
+        auto_delete=method.auto_delete,
+        server_named=server_named,
+    )
+    queue = new_queue(
+        kind,
+        vhost,
+        name,
+        durable=method.durable,
+        owner=channel.peer if method.exclusive else None,
+        auto_delete=method.auto_delete,
+        arguments=arguments,
+    )
+    if method.exclusive:
+        channel.peer.exclusive_queues[queue] = None
+    vhost.add_queue(queue)
+    return queue
+
+
+def _check_equivalent(queue: Queue, method: Methods.Declare, arguments: Mapping[str, Any]) -> None:
+    what = f"queue '{queue.name}' in vhost '{queue.vhost.name}'"
+    check_same(what, "durable", method.durable, queue.durable)
+    check_same(what, "auto_delete", method.auto_delete, queue.auto_delete)
+    check_same(what, "exclusive", method.exclusive, queue.owner is not None)
+    for name in COMPARED:
+        check_same_argument(what, name, arguments, queue.arguments)
+
+
+def find_queue(channel: "BrokerChannel", name: str) -> Queue:
+    """Return the queue of that name; an empty one means the queue declared last.
+
+    Raises:
+        Refusal: There is none (404), or it is another connection's own (405).
+    """
+    name = name or channel.last_queue
+    if not name:
+        raise Refusal(404, "NOT_FOUND - no previously declared queue")
+    queue = channel.vhost.queue(name)
+    check_owner(channel, queue)
+    return queue
+
+
+def check_owner(channel: "BrokerChannel", queue: Queue) -> None:
+    """Refuse a queue that is exclusive to another connection (405)."""
+    if queue.owner is not None and queue.owner is not channel.peer:
+        raise Refusal(
+            405,
+            f"RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{queue.name}' in "
+            f"vhost '{queue.vhost.name}'. It could be originally declared on another connection "
+            "or the exclusive property value does not match that of the original declaration.",
+        )
+
+
+def _bind(channel: "BrokerChannel", method: Methods.Bind) -> None:
+    channel.vhost.bind(_binding(channel, method))
+    if not method.nowait:
+        channel.reply(new_method(Methods.BindOk))
+
+
+def _unbind(channel: "BrokerChannel", method: Methods.Unbind) -> None:
+    channel.vhost.unbind(_binding(channel, method))
+    channel.reply(new_method(Methods.UnbindOk))
+
+
+def _binding(channel: "BrokerChannel", method: Methods.Bind | Methods.Unbind) -> Binding:
+    name = method.queue or channel.last_queue
+    routing_key = method.routing_key
+    if not method.queue and not routing_key:
+        routing_key = channel.last_queue
+    if not method.exchange:
+        raise Refusal(403, "ACCESS_REFUSED - operation not permitted on the default exchange")
+    queue = find_queue(channel, name)
+    channel.peer.require("write", "queue", queue.name)
+    channel.peer.require("read", "exchange", method.exchange)
+    channel.vhost.exchange(method.exchange)
+    return Binding(method.exchange, queue, routing_key, method.arguments or {})
+
+
+def _purge(channel: "BrokerChannel", method: Methods.Purge) -> None:
+    queue = find_queue(channel, method.queue)
+    channel.peer.require("read", "queue", queue.name)
+    count = queue.purge()
+    if not method.nowait:
+        channel.reply(new_method(Methods.PurgeOk, message_count=count))
+
+
+def _delete(channel: "BrokerChannel", method: Methods.Delete) -> None:
+    name = method.queue or channel.last_queue
+    channel.peer.require("configure", "queue", name)
+    count = 0
+    queue = channel.vhost.queues.get(name)
+    if queue is not None:
+        check_owner(channel, queue)
+        what = f"queue '{name}' in vhost '{channel.vhost.name}'"
+        if method.if_unused and len(queue.roster):
+            raise Refusal(406, f"PRECONDITION_FAILED - {what} in use")
+        if method.if_empty and queue.ready:
+            raise Refusal(406, f"PRECONDITION_FAILED - {what} is not empty")
+        count = channel.vhost.delete_queue(queue)
+    if not method.nowait:
+        channel.reply(new_method(Methods.DeleteOk, message_count=count))
+
+
+OPERATIONS: Final[Mapping[type[Frame], Callable[..., Any]]] = {
+    Methods.Declare: _declare,
+    Methods.Bind: _bind,
+    Methods.Unbind: _unbind,
+    Methods.Purge: _purge,
+    Methods.Delete: _delete,
+}

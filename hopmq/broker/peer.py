@@ -1,0 +1,235 @@
+"""One client of the broker: its connection, who it is, and what it has opened."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from pamqp.commands import Connection
+
+from hopmq import wire
+from hopmq.broker.access import Access, Operation
+from hopmq.broker.channel import BrokerChannel
+from hopmq.broker.login import logged_in
+from hopmq.broker.queues.queue import Queue
+from hopmq.broker.refusal import Refusal
+from hopmq.core.connection import ConnectionCore
+from hopmq.core.events import (
+    AuthenticationRequested,
+    ChallengeAnswered,
+    ChannelEnded,
+    ChannelOpened,
+    ConnectionEnded,
+    ConnectionRefused,
+    CoreEvent,
+    SecretUpdated,
+    VhostRequested,
+)
+from hopmq.core.settings import ServerSettings
+from hopmq.errors import HopMQError, connection_closed
+from hopmq.transport.link import Link
+from hopmq.wire import new_method
+
+if TYPE_CHECKING:
+    from hopmq.broker.server import BrokerState
+    from hopmq.broker.vhost import VirtualHost
+
+logger: logging.Logger = logging.getLogger("hopmq.broker")
+
+_TURN_SIZE: Final = 256 * 1024
+"""Bytes written to one client in one turn of the loop; the others have their turn then."""
+
+
+class Peer:
+    """The broker's end of one connection.
+
+    Attributes:
+        core, link: Its protocol and its socket.
+        access: The users of the broker.
+        username: Who it is, once it has logged in.
+        vhost: The virtual host it works in, once it has opened it.
+        channels: By number.
+        exclusive_queues: Those that go with it.
+        held: Whether it is sent no messages for now, since its socket does not keep up.
+        turn_size: Bytes that it is sent in one turn of the loop.
+    """
+
+    def __init__(
+        self, broker: "BrokerState", settings: ServerSettings, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Wait for the client to begin."""
+        self._broker = broker
+        self._loop = loop
+        self.core: ConnectionCore = ConnectionCore(
+            settings, broker.clock.time(), codec=wire.active, on_event=self._on_event
+        )
+        self.link: Link = Link(
+            self.core, loop, self._ignore, self._on_writable, "broker", clock=broker.clock
+        )
+        self.access: Access = broker.access
+        self.username: str = ""
+        self.vhost: VirtualHost | None = None
+        self.channels: dict[int, BrokerChannel] = {}
+        self.exclusive_queues: dict[Queue, None] = {}
+        self.held: bool = False
+        self.turn_size: int = _TURN_SIZE
+        self._reading_blocked = False
+
+    def __repr__(self) -> str:
+        """Show who it is and where it comes from."""
+        return f"<Peer {self.label}>"
+
+    @property
+    def label(self) -> str:
+        """The client's name and address, for logs."""
+        properties = getattr(self.core.handshake, "client_properties", {})
+        name = properties.get("connection_name")
+        place = self.link.transport.get_extra_info("peername") or "in process"
+        address = f"{place[0]}:{place[1]}" if isinstance(place, tuple) else str(place)
+        return f"{name} ({address})" if isinstance(name, str) else address
+
+    def has_capability(self, name: str) -> bool:
+        """Return whether the client says that it knows a capability."""
+        properties: Any = getattr(self.core.handshake, "client_properties", {})
+        capabilities = properties.get("capabilities")
+        return isinstance(capabilities, dict) and capabilities.get(name) is True
+
+    def require(self, operation: Operation, kind: str, name: str) -> None:
+        """Refuse what the user has no permission for (403)."""
+        assert self.vhost is not None
+        if not self.access.allows(self.username, self.vhost.name, operation, name):
+            raise Refusal(
+                403,
+                f"ACCESS_REFUSED - {operation} access to {kind} '{name}' in vhost "
+                f"'{self.vhost.name}' refused for user '{self.username}'",
+            )
+
+    # --- ending ----------------------------------------------------------------------------
+
+    def refuse(self, refusal: Refusal, index: int) -> None:
+        """Close the connection and say why."""
+        logger.warning("%s: closed: %d %s", self.label, refusal.code, refusal.text)
+        self._begin_close(refusal.code, refusal.text, index)
+
+    def close(self, code: int = 320, text: str = "CONNECTION_FORCED - broker shut down") -> None:
+        """Close the connection in order."""
+        self._begin_close(code, text, 0)
+        self.link.flush()
+
+    def _begin_close(self, code: int, text: str, index: int) -> None:
+        for channel in list(self.channels.values()):
+            channel.publishing.flush_acks()
+        self.core.close_with(
+            connection_closed(
+                code, text, class_id=index >> 16, method_id=index & 0xFFFF, by_peer=False
+            )
+        )
+
+    def log_channel_error(self, number: int, refusal: Refusal) -> None:
+        """Note that a channel was closed for what its client did."""
+        logger.warning("%s: channel %d closed: %s", self.label, number, refusal)
+
+    # --- pace ------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Send no more messages in this turn of the loop."""
+        if not self.held:
+            self.held = True
+            self._loop.call_soon(self._release)
+
+    def _release(self) -> None:
+        """Send messages again, unless the socket does not keep up."""
+        self.link.flush()
+        if self.link.write_paused or not self.held:
+            return
+        self.held = False
+        self._serve()
+
+    def _on_writable(self) -> None:
+        if self.held:
+            self.held = False
+            self._serve()
+
+    def _serve(self) -> None:
+        """Have every queue know that this client's consumers have room again."""
+        queues: dict[Queue, None] = {}
+        for channel in self.channels.values():
+            for consumer in channel.consumers.values():
+                if consumer.parked:
+                    consumer.queue.roster.unpark(consumer)
+                    queues[consumer.queue] = None
+        for queue in queues:
+            queue.dispatch()
+
+    # --- events ----------------------------------------------------------------------------
+
+    def _ignore(self, events: list[CoreEvent]) -> None:
+        """Do nothing: events were acted on when they happened."""
+
+    def _on_event(self, event: CoreEvent) -> None:
+        handler: Callable[[Any], None] | None = self._handlers.get(type(event))
+        if handler is not None:
+            handler(self, event)  # type: ignore[call-arg]
+
+    def _channel_opened(self, event: ChannelOpened) -> None:
+        assert self.vhost is not None
+        core = self.core.channels[event.channel]
+        self.channels[event.channel] = BrokerChannel(self, self.vhost, core)
+
+    def _channel_ended(self, event: ChannelEnded) -> None:
+        channel = self.channels.get(event.channel)
+        if channel is not None:
+            channel.end()
+
+    def _login(self, event: AuthenticationRequested | ChallengeAnswered) -> None:
+        mechanism = getattr(event, "mechanism", "")
+        name = logged_in(self.access, mechanism, event.response, self.link.transport)
+        if name is None:
+            logger.warning("%s: login refused (%s)", self.label, mechanism)
+            self.core.reject(
+                403,
+                "ACCESS_REFUSED - Login was refused using authentication mechanism "
+                f"{mechanism}. For details see the broker logfile.",
+            )
+            return
+        self.username = name
+        self.core.accept_login()
+
+    def _enter(self, event: VhostRequested) -> None:
+        vhost = self._broker.vhosts.get(event.virtual_host)
+        user = self.access.user(self.username)
+        if vhost is None:
+            self.core.reject(530, f"NOT_ALLOWED - vhost {event.virtual_host} not found")
+        elif user is None or vhost.name not in user.permissions:
+            self.core.reject(
+                530,
+                f"NOT_ALLOWED - access to vhost '{vhost.name}' refused for user "
+                f"'{self.username}'",
+            )
+        else:
+            self.vhost = vhost
+            logger.info("%s: user %s connected to %s", self.label, self.username, vhost.name)
+            self.core.accept_vhost()
+
+    def _update_secret(self, event: SecretUpdated) -> None:
+        self.core.send(new_method(Connection.UpdateSecretOk))
+
+    def _ended(self, event: ConnectionEnded | ConnectionRefused) -> None:
+        error: HopMQError = event.error
+        logger.info("%s: ended: %s", self.label, error)
+        for channel in list(self.channels.values()):
+            channel.end()
+        for queue in list(self.exclusive_queues):
+            queue.vhost.delete_queue(queue)
+        self._broker.forget(self)
+
+    _handlers: Final[dict[type, Callable[..., None]]] = {
+        ChannelOpened: _channel_opened,
+        ChannelEnded: _channel_ended,
+        AuthenticationRequested: _login,
+        ChallengeAnswered: _login,
+        VhostRequested: _enter,
+        SecretUpdated: _update_secret,
+        ConnectionEnded: _ended,
+        ConnectionRefused: _ended,
+    }

@@ -1,0 +1,256 @@
+"""Classic queues: in memory, with limits of time and length, and priorities."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hopmq.broker.clock import Timer
+from hopmq.broker.message import EXPIRATION, OVERHEAD, Entry, time_to_live
+from hopmq.broker.queues.backlog import Backlog, FifoBacklog, PriorityBacklog
+from hopmq.broker.queues.queue import EXPIRED, MAXLEN, REJECTED, Queue
+from hopmq.broker.queues.settings import DROP_HEAD, REJECT_PUBLISH_DLX, QueueSettings
+from hopmq.wire import Published
+
+if TYPE_CHECKING:
+    from hopmq.broker.consumer import Consumer
+    from hopmq.broker.peer import Peer
+    from hopmq.broker.vhost import VirtualHost
+
+
+class ClassicQueue(Queue):
+    """First in, first out; by priority where there are any."""
+
+    kind: ClassVar[str] = "classic"
+
+    def __init__(
+        self,
+        vhost: "VirtualHost",
+        name: str,
+        *,
+        durable: bool,
+        owner: "Peer | None",
+        auto_delete: bool,
+        arguments: Mapping[str, Any],
+        policy: Mapping[str, Any],
+    ) -> None:
+        """Start empty and without consumers."""
+        super().__init__(
+            vhost,
+            name,
+            durable=durable,
+            owner=owner,
+            auto_delete=auto_delete,
+            arguments=arguments,
+            policy=policy,
+        )
+        self._backlog: Backlog = self._new_backlog()
+        self._memory = vhost.memory
+        self._position = 0
+        self._bytes = 0
+        # Whether something here may expire: without, expiry costs nothing.
+        self._expiring = False
+        self._expiry_timer: Timer | None = None
+
+    # --- what it holds ---------------------------------------------------------------------
+
+    @property
+    def ready(self) -> int:
+        """How many messages wait for a consumer."""
+        return len(self._backlog)
+
+    @property
+    def message_bytes(self) -> int:
+        """Bytes of the bodies that wait for a consumer."""
+        return self._bytes
+
+    def entries(self) -> Iterable[Entry]:
+        """Return what is ready, in order."""
+        return iter(self._backlog)
+
+    # --- coming ----------------------------------------------------------------------------
+
+    def publish(self, message: Published) -> bool:
+        """Take a message; False when the queue refuses it."""
+        settings = self.settings
+        expires_at = None
+        if settings.message_ttl is not None or message.raw_properties[0] & EXPIRATION:
+            expires_at = self._expiry_of(message)
+        self._position += 1
+        entry = Entry(message, self._position, expires_at)
+        if not self._backlog:
+            consumer = self.roster.next()
+            if consumer is not None:
+                self._memory.add(len(message.body) + OVERHEAD)
+                self._hand_over(entry, consumer)
+                return True
+        if settings.is_bounded and settings.overflow != DROP_HEAD and self._is_full(entry):
+            if settings.overflow == REJECT_PUBLISH_DLX:
+                self.vhost.dead_letter(self, message, MAXLEN)
+            return False
+        self._memory.add(len(message.body) + OVERHEAD)
+        self._append(entry)
+        return True
+
+    def _append(self, entry: Entry) -> None:
+        self._backlog.append(entry)
+        self._bytes += len(entry.message.body)
+        if self.settings.is_bounded:
+            self._drop_beyond_limits()
+        if entry.expires_at is not None:
+            self._expiring = True
+            self._drop_expired()
+
+    # --- going -----------------------------------------------------------------------------
+
+    def dispatch(self) -> None:
+        """Send what is ready to those who have room for it."""
+        if self._expiring:
+            self._drop_expired()
+        backlog = self._backlog
+        roster = self.roster
+        while backlog:
+            consumer = roster.next()
+            if consumer is None:
+                break
+            entry = backlog.pop()
+            self._bytes -= len(entry.message.body)
+            self._hand_over(entry, consumer)
+            if self._expiring:
+                self._drop_expired()
+
+    def get(self) -> Entry | None:
+        """Take the next message for basic.get; it is unsettled from now on."""
+        self.touch()
+        if self._expiring:
+            self._drop_expired()
+        if not self._backlog:
+            return None
+        entry = self._backlog.pop()
+        self._bytes -= len(entry.message.body)
+        self.unsettled += 1
+        self._acquired(entry)
+        return entry
+
+    def properties_of(self, entry: Entry) -> bytes:
+        """Return the property list that the consumer of `entry` is sent."""
+        return entry.message.raw_properties
+
+    def _hand_over(self, entry: Entry, consumer: "Consumer") -> None:
+        self.unsettled += 1
+        consumer.deliver(entry, entry.message.raw_properties)
+        if consumer.no_ack:
+            self.settle(entry)
+
+    def _acquired(self, entry: Entry) -> None:
+        """Take note that `entry` goes to somebody."""
+
+    # --- settling --------------------------------------------------------------------------
+
+    def settle(self, entry: Entry) -> None:
+        """Forget a message that was acknowledged, or needed no acknowledgement."""
+        self.unsettled -= 1
+        self._memory.release(len(entry.message.body) + OVERHEAD)
+
+    def take_back(self, entries: Iterable[Entry], *, failed: bool) -> None:
+        """Put messages back into their old places, to be delivered again."""
+        for entry in entries:
+            self.unsettled -= 1
+            if self.is_deleted:
+                continue
+            entry.redelivered = True
+            self._backlog.put_back(entry)
+            self._bytes += len(entry.message.body)
+            if entry.expires_at is not None:
+                self._expiring = True
+        if self.settings.is_bounded:
+            self._drop_beyond_limits()
+        self.dispatch()
+
+    def discard(self, entry: Entry) -> None:
+        """Drop a message that was refused, or send it where dead messages go."""
+        self.settle(entry)
+        self.vhost.dead_letter(self, entry.message, REJECTED)
+
+    def purge(self) -> int:
+        """Drop what is ready; return how many messages that were."""
+        if self._expiring:
+            self._drop_expired()
+        count = len(self._backlog)
+        self._memory.release(self._bytes + count * OVERHEAD)
+        self._backlog.clear()
+        self._bytes = 0
+        return count
+
+    def close(self) -> None:
+        """Drop everything; the virtual host has let go of the queue."""
+        super().close()
+        self.purge()
+        if self._expiry_timer is not None:
+            self._expiry_timer.cancel()
+
+    # --- limits ----------------------------------------------------------------------------
+
+    def apply_policy(self, policy: Mapping[str, Any]) -> None:
+        """Go by another policy; its limits count at once."""
+        super().apply_policy(policy)
+        if self.settings.is_bounded:
+            self._drop_beyond_limits()
+        self.dispatch()
+
+    def _is_full(self, entry: Entry) -> bool:
+        settings = self.settings
+        if settings.max_length is not None and len(self._backlog) >= settings.max_length:
+            return True
+        limit = settings.max_length_bytes
+        return limit is not None and self._bytes + entry.size > limit
+
+    def _drop_beyond_limits(self) -> None:
+        settings = self.settings
+        if settings.overflow != DROP_HEAD:
+            return
+        while self._backlog and self._is_over(settings):
+            self._drop_head(MAXLEN)
+
+    def _is_over(self, settings: QueueSettings) -> bool:
+        if settings.max_length is not None and len(self._backlog) > settings.max_length:
+            return True
+        return settings.max_length_bytes is not None and self._bytes > settings.max_length_bytes
+
+    def _expiry_of(self, message: Published) -> float | None:
+        own, limit = time_to_live(message), self.settings.message_ttl
+        times = [time for time in (own, limit) if time is not None]
+        return self.vhost.clock.time() + min(times) if times else None
+
+    def _drop_expired(self) -> None:
+        """Drop what has expired at the head, and wake up when the next one there does."""
+        now = self.vhost.clock.time()
+        while (head := self._backlog.peek()) is not None:
+            if head.expires_at is None or head.expires_at > now:
+                break
+            self._drop_head(EXPIRED)
+        if head is None:
+            self._expiring = self._expiring and bool(self._backlog)
+        elif head.expires_at is not None:
+            self._wake_at(head.expires_at)
+
+    def _wake_at(self, when: float) -> None:
+        timer = self._expiry_timer
+        if timer is not None:
+            if timer.when() <= when:
+                return
+            timer.cancel()
+        self._expiry_timer = self.vhost.clock.call_at(when, self._on_expiry)
+
+    def _on_expiry(self) -> None:
+        self._expiry_timer = None
+        if not self.is_deleted:
+            self._drop_expired()
+
+    def _drop_head(self, reason: str) -> None:
+        entry = self._backlog.pop()
+        self._bytes -= entry.size
+        self._memory.release(entry.size + OVERHEAD)
+        self.vhost.dead_letter(self, entry.message, reason)
+
+    def _new_backlog(self) -> Backlog:
+        highest = self.settings.max_priority
+        return PriorityBacklog(highest) if highest else FifoBacklog()

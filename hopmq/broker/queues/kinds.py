@@ -1,0 +1,49 @@
+"""The kinds of queues, by the argument x-queue-type."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from hopmq.broker.emulation import Emulation
+from hopmq.broker.queues.classic import ClassicQueue
+from hopmq.broker.queues.queue import Queue
+from hopmq.broker.refusal import Refusal
+
+if TYPE_CHECKING:
+    from hopmq.broker.peer import Peer
+    from hopmq.broker.vhost import VirtualHost
+
+_KINDS: Final[dict[str, type[Queue]]] = {"classic": ClassicQueue}
+
+
+def kind_of(arguments: Mapping[str, Any], emulation: Emulation) -> str:
+    """Return the kind that a declaration asks for.
+
+    Raises:
+        Refusal: It is none that there is (541, as RabbitMQ has it).
+    """
+    kind = arguments.get("x-queue-type", "classic")
+    if kind not in _KINDS:
+        raise Refusal(541, "INTERNAL_ERROR")
+    return str(kind)
+
+
+def new_queue(
+    kind: str,
+    vhost: "VirtualHost",
+    name: str,
+    *,
+    durable: bool,
+    owner: "Peer | None",
+    auto_delete: bool,
+    arguments: Mapping[str, Any],
+) -> Queue:
+    """Return a new queue of that kind."""
+    return _KINDS[kind](
+        vhost,
+        name,
+        durable=durable,
+        owner=owner,
+        auto_delete=auto_delete,
+        arguments=arguments,
+        policy=vhost.policies.for_queue(name, kind),
+    )

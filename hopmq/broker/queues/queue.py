@@ -1,0 +1,184 @@
+"""What all kinds of queues have in common: a name, consumers, settings, and an end."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from hopmq.broker.clock import Timer
+from hopmq.broker.consumer import Consumer
+from hopmq.broker.message import Entry
+from hopmq.broker.queues.roster import Roster
+from hopmq.broker.queues.settings import QueueSettings, queue_settings
+from hopmq.broker.refusal import Refusal
+from hopmq.wire import Published
+
+if TYPE_CHECKING:
+    from hopmq.broker.peer import Peer
+    from hopmq.broker.vhost import VirtualHost
+
+EXPIRED: Final = "expired"
+MAXLEN: Final = "maxlen"
+REJECTED: Final = "rejected"
+DELIVERY_LIMIT: Final = "delivery_limit"
+
+
+class Queue(ABC):
+    """A queue as channels see it.
+
+    Attributes:
+        vhost: Where it lives.
+        name: Its name.
+        durable: Whether it outlives the broker's restart.
+        owner: The connection that it is exclusive to; None when it is not exclusive.
+        auto_delete: Whether it goes with its last consumer.
+        arguments: Those it was declared with.
+        policy: What the policy that matches it says.
+        settings: Both together.
+        roster: Its consumers.
+        unsettled: Messages delivered and not settled.
+        is_exchange: False; a destination of bindings asks.
+    """
+
+    kind: ClassVar[str]
+    is_exchange: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        vhost: "VirtualHost",
+        name: str,
+        *,
+        durable: bool,
+        owner: "Peer | None",
+        auto_delete: bool,
+        arguments: Mapping[str, Any],
+        policy: Mapping[str, Any],
+    ) -> None:
+        """Start empty and without consumers."""
+        self.vhost: VirtualHost = vhost
+        self.name: str = name
+        self.durable: bool = durable
+        self.owner: Peer | None = owner
+        self.auto_delete: bool = auto_delete
+        self.arguments: Mapping[str, Any] = arguments
+        self.policy: Mapping[str, Any] = policy
+        self.settings: QueueSettings = queue_settings(arguments, policy, vhost.emulation)
+        self.roster: Roster = Roster(self.settings.single_active_consumer)
+        self.unsettled: int = 0
+        self.is_deleted: bool = False
+        self._had_consumers = False
+        self._idle_timer: Timer | None = None
+        self.touch()
+
+    def __repr__(self) -> str:
+        """Show kind, name and counts."""
+        return f"<{type(self).__name__} {self.name!r} {self.ready} ready, {self.unsettled} out>"
+
+    # --- messages --------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def ready(self) -> int:
+        """How many messages wait for a consumer."""
+
+    @property
+    @abstractmethod
+    def message_bytes(self) -> int:
+        """Bytes of the bodies that wait for a consumer."""
+
+    @abstractmethod
+    def publish(self, message: Published) -> bool:
+        """Take a message; False when the queue refuses it."""
+
+    @abstractmethod
+    def get(self) -> Entry | None:
+        """Take the next message for basic.get; it is unsettled from now on."""
+
+    @abstractmethod
+    def properties_of(self, entry: Entry) -> bytes:
+        """Return the property list that the consumer of `entry` is sent."""
+
+    @abstractmethod
+    def settle(self, entry: Entry) -> None:
+        """Forget a message that was acknowledged, or needed no acknowledgement."""
+
+    @abstractmethod
+    def take_back(self, entries: Iterable[Entry], *, failed: bool) -> None:
+        """Put messages back that were not settled, oldest first.
+
+        Args:
+            entries: Which.
+            failed: True for a reject, and for a consumer that is gone; False for a nack.
+        """
+
+    @abstractmethod
+    def discard(self, entry: Entry) -> None:
+        """Drop a message that was refused, or send it where dead messages go."""
+
+    @abstractmethod
+    def purge(self) -> int:
+        """Drop what is ready; return how many messages that were."""
+
+    @abstractmethod
+    def dispatch(self) -> None:
+        """Send what is ready to those who have room for it."""
+
+    @abstractmethod
+    def entries(self) -> Iterable[Entry]:
+        """Return what is ready, in order."""
+
+    # --- consumers -------------------------------------------------------------------------
+
+    def check_consumer(self, *, exclusive: bool) -> None:
+        """Refuse a consumer that may not stand beside those there are (AMQP 0-9-1, 1.8.3.3)."""
+        present = list(self.roster)
+        if any(each.exclusive for each in present) or (exclusive and present):
+            raise Refusal(
+                403,
+                f"ACCESS_REFUSED - queue '{self.name}' in vhost '{self.vhost.name}' in "
+                "exclusive use",
+            )
+
+    def add_consumer(self, consumer: Consumer) -> None:
+        """Serve a consumer from now on."""
+        self._had_consumers = True
+        self.roster.add(consumer)
+        self.touch()
+
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """Serve a consumer no longer; the last one takes an auto-delete queue with it."""
+        self.roster.remove(consumer)
+        if self.is_deleted:
+            return
+        if self.auto_delete and self._had_consumers and not len(self.roster):
+            self.vhost.delete_queue(self)
+            return
+        self.touch()
+        self.dispatch()
+
+    # --- life ------------------------------------------------------------------------------
+
+    def apply_policy(self, policy: Mapping[str, Any]) -> None:
+        """Go by another policy."""
+        self.policy = policy
+        self.settings = queue_settings(self.arguments, policy, self.vhost.emulation)
+        self.touch()
+
+    def touch(self) -> None:
+        """Take note of use: an unused queue with x-expires has its whole time again."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        if self.settings.expires is not None and not len(self.roster) and not self.is_deleted:
+            clock = self.vhost.clock
+            self._idle_timer = clock.call_at(clock.time() + self.settings.expires, self._expire)
+
+    def close(self) -> None:
+        """Drop everything; the virtual host has let go of the queue."""
+        self.is_deleted = True
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+
+    def _expire(self) -> None:
+        self._idle_timer = None
+        if not self.is_deleted and not len(self.roster):
+            self.vhost.delete_queue(self)

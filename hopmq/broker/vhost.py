@@ -1,0 +1,229 @@
+"""A virtual host: its exchanges, queues and bindings, and the ways of messages through them."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from hopmq.broker.clock import Clock
+from hopmq.broker.dead_letters import dead_lettered, is_circle
+from hopmq.broker.emulation import Emulation
+from hopmq.broker.exchanges.binding import Binding, Destination
+from hopmq.broker.exchanges.exchange import Exchange
+from hopmq.broker.exchanges.resolution import resolve
+from hopmq.broker.memory_limit import MemoryLimit
+from hopmq.broker.policies import Policies
+from hopmq.broker.queues.queue import Queue
+from hopmq.broker.refusal import Refusal
+from hopmq.broker.reply_to import PREFIX, ReplyAddresses
+from hopmq.wire import Published
+
+_PREDECLARED: Final = (
+    ("", "direct"),
+    ("amq.direct", "direct"),
+    ("amq.fanout", "fanout"),
+    ("amq.headers", "headers"),
+    ("amq.match", "headers"),
+    ("amq.topic", "topic"),
+    ("amq.rabbitmq.trace", "topic"),
+)
+
+
+class VirtualHost:
+    """What connections of one virtual host share.
+
+    Attributes:
+        name: Its name.
+        clock: Where time comes from.
+        memory: The limit on what queues hold.
+        emulation: Which release's behaviour is asked for.
+        exchanges, queues: By name.
+        policies: Those of this virtual host.
+        replies: Consumers that wait for replies without a queue (direct reply-to).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        clock: Clock,
+        memory: MemoryLimit,
+        emulation: Emulation,
+        replies: ReplyAddresses,
+    ) -> None:
+        """Start with the exchanges that every virtual host has."""
+        self.name: str = name
+        self.clock: Clock = clock
+        self.memory: MemoryLimit = memory
+        self.emulation: Emulation = emulation
+        self.replies: ReplyAddresses = replies
+        self.policies: Policies = Policies()
+        self.exchanges: dict[str, Exchange] = {}
+        self.queues: dict[str, Queue] = {}
+        self._bound: dict[Destination, dict[Binding, None]] = {}
+        self._dead: deque[tuple[Queue, Published, str]] = deque()
+        self._burying = False
+        for exchange, kind in _PREDECLARED:
+            internal = exchange == "amq.rabbitmq.trace"
+            self.exchanges[exchange] = Exchange(exchange, kind, durable=True, internal=internal)
+
+    # --- finding ---------------------------------------------------------------------------
+
+    def exchange(self, name: str) -> Exchange:
+        """Return an exchange.
+
+        Raises:
+            Refusal: There is none of that name (404).
+        """
+        found = self.exchanges.get(name)
+        if found is None:
+            raise Refusal(404, f"NOT_FOUND - no exchange '{name}' in vhost '{self.name}'")
+        return found
+
+    def queue(self, name: str) -> Queue:
+        """Return a queue.
+
+        Raises:
+            Refusal: There is none of that name (404).
+        """
+        found = self.queues.get(name)
+        if found is None:
+            raise Refusal(404, f"NOT_FOUND - no queue '{name}' in vhost '{self.name}'")
+        return found
+
+    # --- messages --------------------------------------------------------------------------
+
+    def route(self, message: Published) -> Sequence[Queue]:
+        """Return the queues that a message goes to.
+
+        Raises:
+            Refusal: Its exchange does not exist, or its CC or BCC header is no list of keys.
+        """
+        if not message.exchange and not message.raw_properties[0] & 0x20:
+            queue = self.queues.get(message.routing_key)
+            if queue is not None:
+                return (queue,)
+            return self._reply_address(message.routing_key)
+        return resolve(self, self.exchange(message.exchange), message)
+
+    def publish(self, message: Published) -> bool:
+        """Route a message and put it into its queues; False when one of them refuses it."""
+        accepted = True
+        for queue in self.route(message):
+            accepted = queue.publish(message) and accepted
+        return accepted
+
+    def _reply_address(self, routing_key: str) -> Sequence[Any]:
+        if routing_key.startswith(PREFIX):
+            address = self.replies.find(routing_key)
+            if address is not None:
+                return (address,)
+        return ()
+
+    def dead_letter(self, queue: Queue, message: Published, reason: str) -> None:
+        """Send a message that died in `queue` where its dead messages go, if anywhere."""
+        if queue.settings.dead_letter_exchange is None:
+            return
+        self._dead.append((queue, message, reason))
+        # One after the other: the death of one message may cause the next.
+        if self._burying:
+            return
+        self._burying = True
+        try:
+            while self._dead:
+                self._bury(*self._dead.popleft())
+        finally:
+            self._burying = False
+
+    def _bury(self, queue: Queue, message: Published, reason: str) -> None:
+        settings = queue.settings
+        exchange = self.exchanges.get(settings.dead_letter_exchange or "")
+        if exchange is None:
+            return
+        dead = dead_lettered(
+            message,
+            queue=queue.name,
+            reason=reason,
+            exchange=exchange.name,
+            routing_key=settings.dead_letter_routing_key,
+            wall=self.clock.wall(),
+            last_death=self.emulation.message_containers,
+        )
+        for target in self.route(dead):
+            if not is_circle(dead, target.name):
+                target.publish(dead)
+
+    # --- bindings --------------------------------------------------------------------------
+
+    def bindings(self) -> Iterable[Binding]:
+        """Return every binding but those of the default exchange."""
+        for exchange in self.exchanges.values():
+            yield from exchange.router.bindings()
+
+    def bindings_of(self, destination: Destination) -> Iterable[Binding]:
+        """Return the bindings that lead to `destination`."""
+        return list(self._bound.get(destination, ()))
+
+    def bind(self, binding: Binding) -> None:
+        """Add a binding; one that is there already stays."""
+        self.exchange(binding.source).router.bind(binding)
+        self._bound.setdefault(binding.destination, {})[binding] = None
+
+    def unbind(self, binding: Binding) -> None:
+        """Remove a binding, if it is there; the last one takes an auto-delete exchange with it."""
+        source = self.exchange(binding.source)
+        known = self._bound.get(binding.destination, {})
+        if binding in known:
+            del known[binding]
+            source.router.unbind(binding)
+            self._drop_unbound(source)
+
+    def _drop_unbound(self, exchange: Exchange) -> None:
+        if exchange.auto_delete and exchange.router.is_empty:
+            self.delete_exchange(exchange)
+
+    def _drop_bindings_to(self, destination: Destination) -> None:
+        for binding in self._bound.pop(destination, {}):
+            source = self.exchanges.get(binding.source)
+            if source is not None:
+                source.router.unbind(binding)
+                self._drop_unbound(source)
+
+    # --- coming and going ------------------------------------------------------------------
+
+    def add_exchange(self, exchange: Exchange) -> None:
+        """Add an exchange."""
+        exchange.policy = self.policies.for_exchange(exchange.name)
+        self.exchanges[exchange.name] = exchange
+
+    def delete_exchange(self, exchange: Exchange) -> None:
+        """Remove an exchange and all its bindings."""
+        if self.exchanges.pop(exchange.name, None) is None:
+            return
+        for binding in list(exchange.router.bindings()):
+            self._bound.get(binding.destination, {}).pop(binding, None)
+        self._drop_bindings_to(exchange)
+
+    def add_queue(self, queue: Queue) -> None:
+        """Add a queue."""
+        self.queues[queue.name] = queue
+
+    def delete_queue(self, queue: Queue) -> int:
+        """Remove a queue, its bindings and its messages; return how many were ready."""
+        if self.queues.get(queue.name) is not queue:
+            return 0
+        del self.queues[queue.name]
+        if queue.owner is not None:
+            queue.owner.exclusive_queues.pop(queue, None)
+        count = queue.ready
+        self._drop_bindings_to(queue)
+        queue.close()
+        for consumer in queue.roster:
+            consumer.channel.cancel_consumer(consumer)
+        return count
+
+    def apply_policies(self) -> None:
+        """Have every queue and exchange go by the policy that matches it now."""
+        for queue in list(self.queues.values()):
+            queue.apply_policy(self.policies.for_queue(queue.name, queue.kind))
+        for exchange in self.exchanges.values():
+            exchange.policy = self.policies.for_exchange(exchange.name)
