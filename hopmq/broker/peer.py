@@ -51,6 +51,7 @@ class Peer:
         channels: By number.
         exclusive_queues: Those that go with it.
         held: Whether it is sent no messages for now, since its socket does not keep up.
+        is_blocked: Whether it is not read, because of an alarm.
         turn_size: Bytes that it is sent in one turn of the loop.
     """
 
@@ -73,7 +74,7 @@ class Peer:
         self.exclusive_queues: dict[Queue, None] = {}
         self.held: bool = False
         self.turn_size: int = _TURN_SIZE
-        self._reading_blocked = False
+        self.is_blocked: bool = False
 
     def __repr__(self) -> str:
         """Show who it is and where it comes from."""
@@ -160,6 +161,25 @@ class Peer:
                     queues[consumer.queue] = None
         for queue in queues:
             queue.dispatch()
+
+    def block(self, reason: str = "low on memory") -> None:
+        """Read nothing more from a client that publishes during an alarm, and say so to it."""
+        if self.is_blocked:
+            return
+        self.is_blocked = True
+        logger.warning("%s: blocked: %s", self.label, reason)
+        if self.has_capability("connection.blocked"):
+            self.core.send(new_method(Connection.Blocked, reason=reason))
+        self.link.pause_reading()
+
+    def unblock(self) -> None:
+        """Read again: the alarm is over."""
+        if not self.is_blocked:
+            return
+        self.is_blocked = False
+        if self.has_capability("connection.blocked"):
+            self.core.send(new_method(Connection.Unblocked))
+        self.link.resume_reading()
 
     # --- events ----------------------------------------------------------------------------
 

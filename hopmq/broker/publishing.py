@@ -130,7 +130,10 @@ class Publishing:
 
     def _checked_message(self, message: Published) -> Published:
         """Return what is published: the message, if it may be, with its reply address filled in."""
-        access = self._channel.peer.access
+        channel = self._channel
+        if channel.vhost.memory.alarmed:
+            channel.peer.block()
+        access = channel.peer.access
         if self._epoch != access.epoch:
             self._epoch = access.epoch
             self._checked.clear()

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final, Protocol, cast
 
 from hopmq.broker.clock import Clock
 from hopmq.broker.dead_letters import dead_lettered, is_circle
@@ -10,7 +10,10 @@ from hopmq.broker.emulation import Emulation
 from hopmq.broker.exchanges.binding import Binding, Destination
 from hopmq.broker.exchanges.exchange import Exchange
 from hopmq.broker.exchanges.resolution import resolve
+from hopmq.broker.exchanges.rules import RULES, RoutingRules
+from hopmq.broker.exchanges.sender_selected import routing_keys_of, without_blind
 from hopmq.broker.memory_limit import MemoryLimit
+from hopmq.broker.message import HEADERS, OVERHEAD
 from hopmq.broker.policies import Policies
 from hopmq.broker.queues.queue import Queue
 from hopmq.broker.refusal import Refusal
@@ -28,6 +31,17 @@ _PREDECLARED: Final = (
 )
 
 
+class Target(Protocol):
+    """What takes messages: a queue, or the address of a channel that waits for replies."""
+
+    @property
+    def name(self) -> str:
+        """The routing key that reaches it."""
+
+    def publish(self, message: Published) -> bool:
+        """Take a message; False when it is refused."""
+
+
 class VirtualHost:
     """What connections of one virtual host share.
 
@@ -35,7 +49,7 @@ class VirtualHost:
         name: Its name.
         clock: Where time comes from.
         memory: The limit on what queues hold.
-        emulation: Which release's behaviour is asked for.
+        emulation, rules: Which release's behaviour is asked for.
         exchanges, queues: By name.
         policies: Those of this virtual host.
         replies: Consumers that wait for replies without a queue (direct reply-to).
@@ -56,6 +70,7 @@ class VirtualHost:
         self.memory: MemoryLimit = memory
         self.emulation: Emulation = emulation
         self.replies: ReplyAddresses = replies
+        self.rules: RoutingRules = RULES[emulation.release]
         self.policies: Policies = Policies()
         self.exchanges: dict[str, Exchange] = {}
         self.queues: dict[str, Queue] = {}
@@ -64,7 +79,9 @@ class VirtualHost:
         self._burying = False
         for exchange, kind in _PREDECLARED:
             internal = exchange == "amq.rabbitmq.trace"
-            self.exchanges[exchange] = Exchange(exchange, kind, durable=True, internal=internal)
+            self.exchanges[exchange] = Exchange(
+                exchange, kind, durable=True, internal=internal, rules=self.rules
+            )
 
     # --- finding ---------------------------------------------------------------------------
 
@@ -92,27 +109,74 @@ class VirtualHost:
 
     # --- messages --------------------------------------------------------------------------
 
-    def route(self, message: Published) -> Sequence[Queue]:
+    def route(self, message: Published) -> Sequence[Target]:
         """Return the queues that a message goes to.
 
         Raises:
             Refusal: Its exchange does not exist, or its CC or BCC header is no list of keys.
         """
-        if not message.exchange and not message.raw_properties[0] & 0x20:
+        name = message.exchange
+        if not name and not message.raw_properties[0] & HEADERS:
             queue = self.queues.get(message.routing_key)
-            if queue is not None:
-                return (queue,)
-            return self._reply_address(message.routing_key)
-        return resolve(self, self.exchange(message.exchange), message)
+            return (queue,) if queue is not None else self._reply_address(message.routing_key)
+        exchange = self.exchange(name)
+        keys = self._keys_of(message)
+        if not name:
+            return self._named(keys)
+        if exchange.delays and (delay := exchange.delay_of(message)):
+            self._postpone(exchange, message, delay)
+            return ()
+        return self._resolve(exchange, message, keys)
 
     def publish(self, message: Published) -> bool:
         """Route a message and put it into its queues; False when one of them refuses it."""
         accepted = True
-        for queue in self.route(message):
-            accepted = queue.publish(message) and accepted
+        for target in self.route(message):
+            accepted = target.publish(message) and accepted
         return accepted
 
-    def _reply_address(self, routing_key: str) -> Sequence[Any]:
+    def _keys_of(self, message: Published) -> tuple[str, ...]:
+        """Return a message's routing keys; those that nobody may see are kept beside it."""
+        if isinstance(message.context, tuple):
+            return message.context
+        if not message.raw_properties[0] & HEADERS:
+            return (message.routing_key,)
+        keys = routing_keys_of(message)
+        if len(keys) > 1:
+            message.raw_properties = without_blind(message)
+            message.properties = None  # type: ignore[assignment]  # to be decoded again
+            message.context = keys
+        return keys
+
+    def _named(self, names: Sequence[str]) -> Sequence[Target]:
+        """Return the queues of these names: what the default exchange routes to."""
+        found: dict[Target, None] = {}
+        for name in names:
+            queue = self.queues.get(name)
+            targets = self._reply_address(name) if queue is None else (queue,)
+            found |= dict.fromkeys(targets)
+        return tuple(found)
+
+    def _resolve(
+        self, exchange: Exchange, message: Published, keys: Sequence[str]
+    ) -> Sequence[Target]:
+        found = resolve(self.exchanges, exchange, message, keys, self._postpone)
+        return cast("Sequence[Target]", found)  # bindings lead to our own queues alone
+
+    def _postpone(self, exchange: Exchange, message: Published, delay: float) -> None:
+        """Route a message from `exchange` when its delay is over (x-delayed-message)."""
+        size = len(message.body) + OVERHEAD
+        self.memory.add(size)
+
+        def due() -> None:
+            self.memory.release(size)
+            if self.exchanges.get(exchange.name) is exchange:
+                for target in self._resolve(exchange, message, self._keys_of(message)):
+                    target.publish(message)
+
+        self.clock.call_at(self.clock.time() + delay, due)
+
+    def _reply_address(self, routing_key: str) -> Sequence[Target]:
         if routing_key.startswith(PREFIX):
             address = self.replies.find(routing_key)
             if address is not None:

@@ -1,7 +1,7 @@
 """One connection: bytes and calls in, bytes and events out, for either role."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pamqp.base import Frame
 from pamqp.commands import Channel, Connection
@@ -31,6 +31,13 @@ from hopmq.wire.codec import AppendPublish
 from hopmq.wire.limits import DEFAULT_FRAME_MAX, FRAME_MIN_SIZE
 
 _PEER_FAULT_HINT: Final = "the peer broke the protocol; please report it with a wire trace"
+
+
+class AckSource(Protocol):
+    """Whoever gathers acks in a turn of the loop: a client's channel, or a broker's confirms."""
+
+    def flush_acks(self) -> None:
+        """Write them."""
 
 
 def _nothing() -> None:
@@ -98,7 +105,7 @@ class ConnectionCore:
         )
         self.get_buffer: Callable[[int], memoryview] = self.decoder.get_buffer
         self._dispatch = Dispatch(self, delivery_type, fetched_type)
-        self._with_acks: list[ChannelCore] = []
+        self._with_acks: list[AckSource] = []
         self._events: list[CoreEvent] = []
         self.add_event: Callable[[CoreEvent], None] = on_event or self._events.append
         self._close_deadline: float | None = None
@@ -144,9 +151,9 @@ class ConnectionCore:
     def data_to_send(self, now: float) -> list[bytes | memoryview]:
         """Return what is to be written, in order; acks of this turn are coalesced here."""
         if self._with_acks:
-            channels, self._with_acks = self._with_acks, []
-            for channel in channels:
-                channel.flush_acks()
+            sources, self._with_acks = self._with_acks, []
+            for source in sources:
+                source.flush_acks()
         out, self.out = self.out, []
         self.out_size = 0
         if self.state is ConnectionState.CLOSING and self._close_deadline is None:
@@ -168,11 +175,11 @@ class ConnectionCore:
             self.on_output()
         self.out_size += size
 
-    def has_acks(self, channel: ChannelCore) -> None:
-        """Remember that `channel` has acks to flush."""
+    def has_acks(self, source: AckSource) -> None:
+        """Remember that `source` has acks to flush."""
         if not self._with_acks:
             self.on_output()
-        self._with_acks.append(channel)
+        self._with_acks.append(source)
 
     def send(self, method: Frame) -> None:
         """Write a method of class connection."""
@@ -300,13 +307,17 @@ class ConnectionCore:
 
     def close(self, reply_code: int = 200, reply_text: str = "closed") -> None:
         """Close in order: nothing but close-ok counts from now on. Does nothing when closed."""
+        self.close_with(connection_closed(reply_code, reply_text, by_peer=False))
+
+    def close_with(self, error: ConnectionClosed) -> None:
+        """Close in order and tell the peer why, with the method that caused it."""
         if self.state is ConnectionState.HANDSHAKE:
             self._stop()
         if self.state is not ConnectionState.OPEN:
             return
         for channel in self.channels.values():
             channel.flush_acks()
-        self._begin_close(connection_closed(reply_code, reply_text, by_peer=False))
+        self._begin_close(error)
 
     def fail(self, reply_code: int, reason: str, method: Frame | None = None) -> None:
         """Close because the peer broke a rule."""

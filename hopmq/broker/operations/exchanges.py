@@ -47,6 +47,7 @@ def _declare(channel: "BrokerChannel", method: Methods.Declare) -> None:
                 auto_delete=method.auto_delete,
                 internal=method.internal,
                 arguments=method.arguments or {},
+                rules=vhost.rules,
             )
         )
     if not method.nowait:

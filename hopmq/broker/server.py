@@ -1,0 +1,326 @@
+"""The embedded broker: where it listens, how it starts and how it ends."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import ssl
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import quote
+
+from hopmq._version import __version__
+from hopmq.broker.access import User, new_user
+from hopmq.broker.clock import Clock, LoopClock
+from hopmq.broker.emulation import NEWEST, Emulation, Release, emulation_of
+from hopmq.broker.login import EXTERNAL, MECHANISMS
+from hopmq.broker.peer import Peer
+from hopmq.broker.state import BrokerState
+from hopmq.core.settings import ServerSettings, Tuning
+from hopmq.errors import UsageError
+from hopmq.transport.link import Link
+from hopmq.transport.memory import Listener, listen
+from hopmq.wire.limits import DEFAULT_FRAME_MAX
+
+logger: logging.Logger = logging.getLogger("hopmq.broker")
+
+DEFAULT_MEMORY_LIMIT: Final = 512 * 1024 * 1024
+_CLOSE_TIMEOUT: Final = 5.0
+
+CAPABILITIES: Final[dict[str, bool]] = {
+    "publisher_confirms": True,
+    "exchange_exchange_bindings": True,
+    "basic.nack": True,
+    "consumer_cancel_notify": True,
+    "connection.blocked": True,
+    "consumer_priorities": True,
+    "authentication_failure_close": True,
+    "per_consumer_qos": True,
+    "direct_reply_to": True,
+}
+
+
+class Broker:
+    """An AMQP 0-9-1 broker in memory, in this process.
+
+    It is for trying out, developing and testing: nothing is written to disk and there is one
+    node. Any AMQP 0-9-1 client can connect to it.
+
+    async with Broker() as broker:
+        connection = await hopmq.connect(broker.url)
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str | None = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        tls_port: int = 0,
+        path: str | os.PathLike[str] | None = None,
+        name: str | None = None,
+        emulate: Release = NEWEST,
+        users: Iterable[User] | None = None,
+        vhosts: Iterable[str] = ("/",),
+        memory_limit: int = DEFAULT_MEMORY_LIMIT,
+        max_message_size: int | None = None,
+        heartbeat: int = 60,
+        frame_max: int = DEFAULT_FRAME_MAX,
+        channel_max: int = 2047,
+        handshake_timeout: float = 10.0,
+        consumer_timeout: float | None = 1800.0,
+        clock: Clock | None = None,
+    ) -> None:
+        """Describe a broker; nothing listens yet.
+
+        Args:
+            host: Address to listen on; None for no TCP at all.
+            port: TCP port; 0 picks a free one.
+            tls: Context of a second listener, for TLS; its clients may log in by certificate.
+            tls_port: TCP port for TLS; 0 picks a free one.
+            path: A unix socket to listen on as well.
+            name: Name under which `memory://name` reaches it within this event loop.
+            emulate: Release of RabbitMQ whose behaviour counts where releases differ.
+            users: Who may connect; by default guest with the password guest, who may do anything.
+            vhosts: Virtual hosts to start with.
+            memory_limit: Bytes of messages beyond which publishers are blocked.
+            max_message_size: Largest body taken, in bytes; the release's own by default.
+            heartbeat: Interval offered to clients, in seconds; 0 for none.
+            frame_max: Largest frame offered to clients, in bytes.
+            channel_max: Number of channels offered to clients.
+            handshake_timeout: Seconds a client has to open its connection.
+            consumer_timeout: Seconds a delivery may stay unsettled; None for ever.
+            clock: Where time comes from; the event loop by default.
+
+        Raises:
+            UsageError: Nothing to listen on, or a release that cannot be emulated.
+        """
+        if host is None and path is None and name is None:
+            raise UsageError("a broker needs a host, a path or a name to be reached by")
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._tls_port = tls_port
+        self._path = None if path is None else Path(path)
+        self._name = name
+        self._clock = clock
+        self._emulation: Emulation = emulation_of(emulate)
+        self._users = tuple(users) if users is not None else _default_users(vhosts)
+        self._vhosts = tuple(vhosts)
+        self._memory_limit = memory_limit
+        self._consumer_timeout = consumer_timeout
+        self._settings = ServerSettings(
+            properties=_server_properties(self._emulation),
+            mechanisms=MECHANISMS,
+            tuning=Tuning(channel_max=channel_max, frame_max=frame_max, heartbeat=heartbeat),
+            max_message_size=max_message_size or self._emulation.max_message_size,
+            handshake_timeout=handshake_timeout,
+        )
+        self._servers: list[asyncio.Server] = []
+        self._listener: Listener | None = None
+        self._state: BrokerState | None = None
+
+    def __repr__(self) -> str:
+        """Show where it listens."""
+        where = self.url if self.is_running else "not running"
+        return f"<Broker {where}>"
+
+    # --- what it is --------------------------------------------------------------------------
+
+    @property
+    def is_running(self) -> bool:
+        """Whether clients can connect."""
+        return bool(self._servers) or self._listener is not None
+
+    @property
+    def emulates(self) -> str:
+        """The release of RabbitMQ whose behaviour was asked for, such as `4.3`."""
+        return self._emulation.release
+
+    @property
+    def state(self) -> BrokerState:
+        """What is inside: virtual hosts, users, connections."""
+        if self._state is None:
+            raise UsageError("the broker is not running: start it first")
+        return self._state
+
+    @property
+    def port(self) -> int:
+        """TCP port without TLS; 0 while it is not running."""
+        return self._port
+
+    @property
+    def tls_port(self) -> int:
+        """TCP port for TLS; 0 while it is not running."""
+        return self._tls_port
+
+    @property
+    def url(self) -> str:
+        """Address of the first virtual host, with the first user's name.
+
+        The default user's password is part of it; that of another user is not.
+        """
+        if self._host is not None:
+            host = f"[{self._host}]" if ":" in self._host else self._host
+            return f"amqp://{self._user_info}{host}:{self._port}/{self._vhost}"
+        if self._path is not None:
+            return self.unix_url
+        return self.memory_url
+
+    @property
+    def tls_url(self) -> str:
+        """Address over TLS."""
+        return f"amqps://{self._user_info}localhost:{self._tls_port}/{self._vhost}"
+
+    @property
+    def unix_url(self) -> str:
+        """Address of the unix socket."""
+        return f"amqp+unix://{self._user_info}{quote(str(self._path))}?vhost={self._vhost}"
+
+    @property
+    def memory_url(self) -> str:
+        """Address within this event loop."""
+        return f"memory://{self._user_info}{self._name}/{self._vhost}"
+
+    @property
+    def _user_info(self) -> str:
+        if not self._users or self._users[0].name == "guest":
+            return "guest:guest@"
+        return f"{quote(self._users[0].name, safe='')}@"
+
+    @property
+    def _vhost(self) -> str:
+        return quote(self._vhosts[0], safe="") if self._vhosts else ""
+
+    # --- life --------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin to listen. Does nothing when it runs already."""
+        if self.is_running:
+            return
+        loop = asyncio.get_running_loop()
+        if self._state is None:
+            self._state = BrokerState(
+                clock=self._clock or LoopClock(loop),
+                emulation=self._emulation,
+                settings=self._settings,
+                users=self._users,
+                vhosts=self._vhosts,
+                memory_limit=self._memory_limit,
+                consumer_timeout=self._consumer_timeout,
+            )
+        try:
+            await self._listen(loop)
+        except BaseException:
+            await self._stop_listening()
+            raise
+
+    async def stop(self) -> None:
+        """Close every connection in order (320) and stop listening. Idempotent."""
+        await self._stop_listening()
+        if self._state is None:
+            return
+        peers = list(self._state.peers)
+        for peer in peers:
+            peer.close()
+        lost = [peer.link.lost for peer in peers]
+        if lost:
+            await asyncio.wait(lost, timeout=_CLOSE_TIMEOUT)
+        for peer in list(self._state.peers):
+            peer.link.abort()
+        self._state = None
+
+    async def __aenter__(self) -> Self:
+        """Begin to listen."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close every connection and stop listening."""
+        await self.stop()
+
+    # --- listening ---------------------------------------------------------------------------
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        def plain() -> Link:
+            return self._accept(loop, self._settings)
+
+        if self._host is not None:
+            server = await loop.create_server(plain, self._host, self._port, backlog=1024)
+            self._servers.append(server)
+            self._port = server.sockets[0].getsockname()[1]
+        if self._tls is not None:
+            await self._listen_for_tls(loop, self._tls)
+        if self._path is not None:
+            _remove_stale_socket(self._path)
+            self._servers.append(await loop.create_unix_server(plain, self._path))
+        if self._name is not None:
+            self._listener = listen(self._name, plain)
+
+    async def _listen_for_tls(
+        self, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext
+    ) -> None:
+        settings = _with_external(self._settings)
+        server = await loop.create_server(
+            lambda: self._accept(loop, settings),
+            self._host or "127.0.0.1",
+            self._tls_port,
+            ssl=context,
+            backlog=1024,
+        )
+        self._servers.append(server)
+        self._tls_port = server.sockets[0].getsockname()[1]
+
+    async def _stop_listening(self) -> None:
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.close()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        if self._path is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self._path.unlink()
+
+    def _accept(self, loop: asyncio.AbstractEventLoop, settings: ServerSettings) -> Link:
+        peer = Peer(self.state, settings, loop)
+        self.state.remember(peer)
+        return peer.link
+
+
+def _default_users(vhosts: Iterable[str]) -> tuple[User, ...]:
+    from hopmq.broker.access import Permission
+
+    everywhere = {vhost: Permission() for vhost in vhosts}
+    return (new_user("guest", "guest", tags=("administrator",), permissions=everywhere),)
+
+
+def _server_properties(emulation: Emulation) -> dict[str, object]:
+    return {
+        "product": "HopMQ",
+        "version": __version__,
+        "platform": "Python",
+        "information": f"embedded broker, in memory; behaves like RabbitMQ {emulation.version}",
+        "capabilities": dict(CAPABILITIES),
+    }
+
+
+def _with_external(settings: ServerSettings) -> ServerSettings:
+    from dataclasses import replace
+
+    return replace(settings, mechanisms=(*settings.mechanisms, EXTERNAL))
+
+
+def _remove_stale_socket(path: Path) -> None:
+    """Remove the socket that a broker before us has left; anything else is not ours to remove."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(path.stat().st_mode):
+            path.unlink()
