@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -99,7 +99,7 @@ class Access:
         self._users: dict[str, User] = {user.name: user for user in users}
         self.epoch: int = 0
 
-    def __iter__(self) -> Iterable[User]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[User]:
         return iter(list(self._users.values()))
 
     def user(self, name: str) -> User | None:

@@ -1,7 +1,8 @@
 """One channel of one client: what it has published, been sent, and not settled."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pamqp.base import Frame
 from pamqp.commands import Basic
@@ -23,7 +24,19 @@ if TYPE_CHECKING:
     from hopmq.broker.peer import Peer
     from hopmq.broker.vhost import VirtualHost
 
-Unsettled = tuple[Entry, Queue, Consumer | None]
+Unsettled: TypeAlias = tuple[Entry, Queue, Consumer | None]
+
+
+class Verdict(Enum):
+    """What a client says of a delivery."""
+
+    ACKNOWLEDGED = "acknowledged"
+    NACKED = "to be delivered again: the client could not take it"
+    REJECTED = "to be delivered again: it failed"
+    DISCARDED = "to be dropped, or to go where dead messages go"
+
+
+ACKNOWLEDGED: Final = Verdict.ACKNOWLEDGED
 
 _PUBLISH_INDEX: Final = Basic.Publish.index
 _SETTLE_INDEX: Final[Mapping[str, int]] = {
@@ -96,10 +109,8 @@ class BrokerChannel:
 
     def receive_method(self, method: Frame) -> None:
         """Do what a method asks for."""
-        operation: Callable[[BrokerChannel, Any], None] | None = OPERATIONS.get(type(method))
+        operation: Callable[[BrokerChannel, Any], None] = OPERATIONS.get(type(method), _unknown)
         try:
-            if operation is None:
-                raise Refusal(540, f"NOT_IMPLEMENTED - {method.name}")
             operation(self, method)
         except Refusal as refusal:
             self.refuse(refusal, method.index)
@@ -113,24 +124,26 @@ class BrokerChannel:
 
     def receive_settled(self, settlement: Ack | Nack | Reject) -> None:
         """Take an acknowledgement or a refusal."""
+        # By its fields: its class is that of the connection's codec, whichever that is.
+        multiple: bool = getattr(settlement, "multiple", False)
         try:
+            verdict = self._verdict(settlement)
             if self.transaction is not None:
-                self.transaction.add_settlement(self, settlement)
+                self.transaction.add_settlement(self, settlement.delivery_tag, multiple, verdict)
             else:
-                self.settle(settlement)
+                self.settle(self.covered(settlement.delivery_tag, multiple), verdict)
         except Refusal as refusal:
             self.refuse(refusal, _SETTLE_INDEX[type(settlement).__name__])
 
+    def _verdict(self, settlement: Ack | Nack | Reject) -> Verdict:
+        codec = self.connection.codec
+        if type(settlement) is codec.Ack:
+            return ACKNOWLEDGED
+        if not getattr(settlement, "requeue", False):
+            return Verdict.DISCARDED
+        return Verdict.REJECTED if type(settlement) is codec.Reject else Verdict.NACKED
+
     # --- settling --------------------------------------------------------------------------
-
-    def settle(self, settlement: Ack | Nack | Reject) -> None:
-        """Settle what an ack, nack or reject covers.
-
-        Raises:
-            Refusal: It covers nothing (406).
-        """
-        multiple = not self.is_reject(settlement) and settlement.multiple
-        self.settle_as(settlement, self.covered(settlement.delivery_tag, multiple))
 
     def covered(self, tag: int, multiple: bool) -> list[int]:
         """Return the unsettled delivery tags that `tag` means.
@@ -156,30 +169,16 @@ class BrokerChannel:
             raise _unknown_tag(tag)
         return covered
 
-    def settle_as(self, settlement: Ack | Nack | Reject, tags: list[int]) -> None:
-        """Settle the deliveries of `tags` as `settlement` says."""
-        if self.is_ack(settlement):
-            self._ack(tags)
-        elif settlement.requeue:
-            self.take_back(tags, failed=self.is_reject(settlement))
+    def settle(self, tags: list[int], verdict: Verdict) -> None:
+        """Settle the deliveries of `tags`."""
+        if verdict is ACKNOWLEDGED:
+            self._acknowledge(tags)
+        elif verdict is Verdict.DISCARDED:
+            self._discard(tags)
         else:
-            for tag in tags:
-                entry, queue, consumer = self.unsettled.pop(tag)
-                self._released(consumer)
-                queue.discard(entry)
-                queue.dispatch()
+            self.take_back(tags, failed=verdict is Verdict.REJECTED)
 
-    # By the classes of the connection's own codec, which need not be the one in use elsewhere.
-
-    def is_ack(self, settlement: Ack | Nack | Reject) -> TypeIs[Ack]:
-        """Return whether a settlement is a basic.ack."""
-        return type(settlement) is self.connection.codec.Ack
-
-    def is_reject(self, settlement: Ack | Nack | Reject) -> TypeIs[Reject]:
-        """Return whether a settlement is a basic.reject."""
-        return type(settlement) is self.connection.codec.Reject
-
-    def _ack(self, tags: list[int]) -> None:
+    def _acknowledge(self, tags: list[int]) -> None:
         queues: dict[Queue, None] = {}
         pop = self.unsettled.pop
         for tag in tags:
@@ -190,6 +189,13 @@ class BrokerChannel:
         for queue in queues:
             if queue.ready:
                 queue.dispatch()
+
+    def _discard(self, tags: list[int]) -> None:
+        for tag in tags:
+            entry, queue, consumer = self.unsettled.pop(tag)
+            self._released(consumer)
+            queue.discard(entry)
+            queue.dispatch()
 
     def take_back(self, tags: list[int], *, failed: bool) -> None:
         """Put deliveries back into their queues."""
@@ -224,9 +230,7 @@ class BrokerChannel:
     def send(self, method: Frame) -> None:
         """Send a method."""
         connection = self.connection
-        connection.write(
-            connection.codec.encode_method(self.number, method, connection.frame_max)
-        )
+        connection.write(connection.codec.encode_method(self.number, method, connection.frame_max))
 
     def deliver_reply(self, tag: str, entry: Entry) -> None:
         """Send a message that came without a queue."""
@@ -284,6 +288,10 @@ class BrokerChannel:
         self.take_back(list(self.unsettled), failed=True)
         for consumer in consumers.values():
             consumer.queue.remove_consumer(consumer)
+
+
+def _unknown(_channel: BrokerChannel, method: Frame) -> None:
+    raise Refusal(540, f"NOT_IMPLEMENTED - {method.name}")
 
 
 def _unknown_tag(tag: int) -> Refusal:

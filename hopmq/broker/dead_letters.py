@@ -95,8 +95,7 @@ def _with_death(deaths: Sequence[_Death], death: _Death) -> list[_Death]:
     for old in deaths:
         if all(old.get(key) == death[key] for key in same):
             count = old.get("count")
-            old = {**old, "count": count + 1 if isinstance(count, int) else 1}
-            death = {**death, **old}
+            death = {**death, **old, "count": count + 1 if isinstance(count, int) else 1}
         else:
             others.append(old)
     return [death, *others]

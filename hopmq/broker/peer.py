@@ -31,7 +31,7 @@ from hopmq.transport.link import Link
 from hopmq.wire import new_method
 
 if TYPE_CHECKING:
-    from hopmq.broker.server import BrokerState
+    from hopmq.broker.state import BrokerState
     from hopmq.broker.vhost import VirtualHost
 
 logger: logging.Logger = logging.getLogger("hopmq.broker")
@@ -223,8 +223,7 @@ class Peer:
         elif user is None or vhost.name not in user.permissions:
             self.core.reject(
                 530,
-                f"NOT_ALLOWED - access to vhost '{vhost.name}' refused for user "
-                f"'{self.username}'",
+                f"NOT_ALLOWED - access to vhost '{vhost.name}' refused for user '{self.username}'",
             )
         else:
             self.vhost = vhost

@@ -24,7 +24,15 @@ class Publishing:
         tag: The delivery tag of the message published last, in the client's count.
     """
 
-    __slots__ = ("_channel", "_checked", "_epoch", "_settled_up_to", "_waiting", "is_confirming", "tag")
+    __slots__ = (
+        "_channel",
+        "_checked",
+        "_epoch",
+        "_settled_up_to",
+        "_waiting",
+        "is_confirming",
+        "tag",
+    )
 
     def __init__(self, channel: "BrokerChannel") -> None:
         """Publish for `channel`, without confirms."""
@@ -172,9 +180,7 @@ class Publishing:
         if properties.reply_to == PSEUDO_QUEUE:
             address = self._channel.reply_address
             if address is None:
-                raise Refusal(
-                    406, "PRECONDITION_FAILED - fast reply consumer does not exist"
-                )
+                raise Refusal(406, "PRECONDITION_FAILED - fast reply consumer does not exist")
             mandatory = message.mandatory
             message = with_properties(message, reply_to=address.name)
             message.mandatory = mandatory

@@ -7,13 +7,14 @@ import os
 import ssl
 import stat
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
 from hopmq._version import __version__
-from hopmq.broker.access import User, new_user
+from hopmq.broker.access import Permission, User, new_user
 from hopmq.broker.clock import Clock, LoopClock
 from hopmq.broker.emulation import NEWEST, Emulation, Release, emulation_of
 from hopmq.broker.login import EXTERNAL, MECHANISMS
@@ -23,6 +24,7 @@ from hopmq.core.settings import ServerSettings, Tuning
 from hopmq.errors import UsageError
 from hopmq.transport.link import Link
 from hopmq.transport.memory import Listener, listen
+from hopmq.typedefs import FieldTable
 from hopmq.wire.limits import DEFAULT_FRAME_MAX
 
 logger: logging.Logger = logging.getLogger("hopmq.broker")
@@ -297,13 +299,11 @@ class Broker:
 
 
 def _default_users(vhosts: Iterable[str]) -> tuple[User, ...]:
-    from hopmq.broker.access import Permission
-
     everywhere = {vhost: Permission() for vhost in vhosts}
     return (new_user("guest", "guest", tags=("administrator",), permissions=everywhere),)
 
 
-def _server_properties(emulation: Emulation) -> dict[str, object]:
+def _server_properties(emulation: Emulation) -> FieldTable:
     return {
         "product": "HopMQ",
         "version": __version__,
@@ -314,8 +314,6 @@ def _server_properties(emulation: Emulation) -> dict[str, object]:
 
 
 def _with_external(settings: ServerSettings) -> ServerSettings:
-    from dataclasses import replace
-
     return replace(settings, mechanisms=(*settings.mechanisms, EXTERNAL))
 
 

@@ -144,7 +144,7 @@ class VirtualHost:
         keys = routing_keys_of(message)
         if len(keys) > 1:
             message.raw_properties = without_blind(message)
-            message.properties = None  # type: ignore[assignment]  # to be decoded again
+            message.properties = None  # to be decoded again
             message.context = keys
         return keys
 

@@ -52,7 +52,6 @@ def _consume(channel: "BrokerChannel", method: Basic.Consume) -> None:
         prefetch=channel.consumer_prefetch,
         arguments=arguments,
     )
-    queue.accept_consumer(consumer)
     channel.consumers[tag] = consumer
     if not method.nowait:
         channel.reply(new_method(Basic.ConsumeOk, consumer_tag=tag))
@@ -63,9 +62,7 @@ def _consume(channel: "BrokerChannel", method: Basic.Consume) -> None:
 def _consume_replies(channel: "BrokerChannel", method: Basic.Consume) -> None:
     """Give the channel an address at which replies reach it (RabbitMQ, Direct Reply-to)."""
     if not method.no_ack:
-        raise Refusal(
-            406, "PRECONDITION_FAILED - reply consumer cannot acknowledge"
-        )
+        raise Refusal(406, "PRECONDITION_FAILED - reply consumer cannot acknowledge")
     if channel.reply_address is not None:
         raise Refusal(406, "PRECONDITION_FAILED - reply consumer already set")
     tag = _new_tag(channel, method.consumer_tag)
@@ -91,7 +88,7 @@ def _priority(arguments: Mapping[str, Any]) -> int:
 
 
 def _cancel(channel: "BrokerChannel", method: Basic.Cancel) -> None:
-    tag = method.consumer_tag
+    tag = method.consumer_tag or ""
     consumer = channel.consumers.pop(tag, None)
     if consumer is not None:
         consumer.queue.remove_consumer(consumer)

@@ -27,7 +27,7 @@ def _declare(channel: "BrokerChannel", method: Methods.Declare) -> None:
     elif not name:
         raise Refusal(
             403,
-            f"ACCESS_REFUSED - operation not permitted on the default exchange",
+            "ACCESS_REFUSED - operation not permitted on the default exchange",
         )
     elif (present := vhost.exchanges.get(name)) is not None:
         channel.peer.require("configure", "exchange", name)
@@ -54,7 +54,9 @@ def _declare(channel: "BrokerChannel", method: Methods.Declare) -> None:
         channel.reply(new_method(Methods.DeclareOk))
 
 
-def _check_equivalent(channel: "BrokerChannel", exchange: Exchange, method: Methods.Declare) -> None:
+def _check_equivalent(
+    channel: "BrokerChannel", exchange: Exchange, method: Methods.Declare
+) -> None:
     what = f"exchange '{exchange.name}' in vhost '{channel.vhost.name}'"
     check_same(what, "type", method.exchange_type, exchange.type)
     check_same(what, "durable", method.durable, exchange.durable)

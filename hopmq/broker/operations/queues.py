@@ -28,10 +28,7 @@ def _declare(channel: "BrokerChannel", method: Methods.Declare) -> None:
     if name == PSEUDO_QUEUE or name.startswith(PREFIX):
         _declare_reply_address(channel, name, method)
         return
-    if method.passive:
-        queue = find_queue(channel, name)
-    else:
-        queue = _declared(channel, name, method)
+    queue = find_queue(channel, name) if method.passive else _declared(channel, name, method)
     channel.last_queue = queue.name
     queue.touch()
     if not method.nowait:
@@ -85,7 +82,7 @@ def _new(
     server_named: bool,
 ) -> Queue:
     vhost = channel.vhost
-    kind = kind_of(arguments, vhost.emulation)
+    kind = kind_of(arguments)
     check_declaration(
         vhost,
         name,

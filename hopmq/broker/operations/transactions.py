@@ -7,10 +7,10 @@ from pamqp.base import Frame
 from pamqp.commands import Confirm, Tx
 
 from hopmq.broker.refusal import Refusal
-from hopmq.wire import Ack, Nack, Published, Reject, new_method
+from hopmq.wire import Published, new_method
 
 if TYPE_CHECKING:
-    from hopmq.broker.channel import BrokerChannel
+    from hopmq.broker.channel import BrokerChannel, Verdict
 
 
 class Transaction:
@@ -21,23 +21,21 @@ class Transaction:
     def __init__(self) -> None:
         """Hold nothing."""
         self._publishes: list[Published] = []
-        self._settlements: list[tuple[Ack | Nack | Reject, list[int]]] = []
+        self._settlements: list[tuple[list[int], Verdict]] = []
 
     def add_publish(self, message: Published) -> None:
         """Hold a message."""
         self._publishes.append(message)
 
-    def add_settlement(self, channel: "BrokerChannel", settlement: Ack | Nack | Reject) -> None:
+    def add_settlement(
+        self, channel: "BrokerChannel", tag: int, multiple: bool, verdict: "Verdict"
+    ) -> None:
         """Hold a settlement, which is checked now and counts from the commit."""
-        multiple = not channel.is_reject(settlement) and settlement.multiple
-        taken = {tag for _, tags in self._settlements for tag in tags}
-        tags = channel.covered(settlement.delivery_tag, multiple)
-        tags = [tag for tag in tags if tag not in taken]
+        taken = {each for tags, _ in self._settlements for each in tags}
+        tags = [each for each in channel.covered(tag, multiple) if each not in taken]
         if not tags:
-            raise Refusal(
-                406, f"PRECONDITION_FAILED - unknown delivery tag {settlement.delivery_tag}"
-            )
-        self._settlements.append((settlement, tags))
+            raise Refusal(406, f"PRECONDITION_FAILED - unknown delivery tag {tag}")
+        self._settlements.append((tags, verdict))
 
     def commit(self, channel: "BrokerChannel") -> None:
         """Do everything that was held."""
@@ -45,8 +43,8 @@ class Transaction:
         settlements, self._settlements = self._settlements, []
         for message in publishes:
             channel.publishing.publish(message)
-        for settlement, tags in settlements:
-            channel.settle_as(settlement, tags)
+        for tags, verdict in settlements:
+            channel.settle(tags, verdict)
 
     def roll_back(self) -> None:
         """Forget everything that was held; what was delivered stays unsettled."""
@@ -62,7 +60,7 @@ def _select_confirms(channel: "BrokerChannel", method: Confirm.Select) -> None:
         channel.reply(new_method(Confirm.SelectOk))
 
 
-def _select(channel: "BrokerChannel", method: Tx.Select) -> None:
+def _select(channel: "BrokerChannel", _method: Tx.Select) -> None:
     if channel.publishing.is_confirming:
         raise Refusal(406, "PRECONDITION_FAILED - cannot switch from confirm to tx mode")
     if channel.transaction is None:
@@ -70,12 +68,12 @@ def _select(channel: "BrokerChannel", method: Tx.Select) -> None:
     channel.reply(new_method(Tx.SelectOk))
 
 
-def _commit(channel: "BrokerChannel", method: Tx.Commit) -> None:
+def _commit(channel: "BrokerChannel", _method: Tx.Commit) -> None:
     _transaction(channel).commit(channel)
     channel.reply(new_method(Tx.CommitOk))
 
 
-def _roll_back(channel: "BrokerChannel", method: Tx.Rollback) -> None:
+def _roll_back(channel: "BrokerChannel", _method: Tx.Rollback) -> None:
     _transaction(channel).roll_back()
     channel.reply(new_method(Tx.RollbackOk))
 

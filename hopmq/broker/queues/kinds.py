@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from hopmq.broker.emulation import Emulation
 from hopmq.broker.queues.classic import ClassicQueue
 from hopmq.broker.queues.queue import Queue
 from hopmq.broker.refusal import Refusal
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 _KINDS: Final[dict[str, type[Queue]]] = {"classic": ClassicQueue}
 
 
-def kind_of(arguments: Mapping[str, Any], emulation: Emulation) -> str:
+def kind_of(arguments: Mapping[str, Any]) -> str:
     """Return the kind that a declaration asks for.
 
     Raises:

@@ -1,0 +1,1 @@
+"""Queues of every kind, and what their arguments mean."""
