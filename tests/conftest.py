@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 import hopmq
+from brokers.embedded import EmbeddedBroker
 from brokers.running import SessionBrokers, new_broker
 from brokers.selection import BrokerChoice, chosen_brokers
 from flavours import Flavour, flavours
@@ -27,11 +28,14 @@ class RunningBroker:
 
     label: str
     url: str
-    rabbitmq: RabbitMQ | None
+    rabbitmq: RabbitMQ | None = None
+    embedded: EmbeddedBroker | None = None
 
     @property
     def version(self) -> str | None:
         """Release, or None for one that was given by its address alone."""
+        if self.embedded is not None:
+            return self.embedded.version
         return self.rabbitmq.version if self.rabbitmq else None
 
 
@@ -56,8 +60,11 @@ def session_brokers() -> Iterator[SessionBrokers]:
 def broker(request: pytest.FixtureRequest, session_brokers: SessionBrokers) -> RunningBroker:
     """Return each broker in turn, shared by the whole session."""
     choice: BrokerChoice = request.param
+    if choice.emulate is not None:
+        embedded = session_brokers.embedded(choice.emulate)
+        return RunningBroker(label=choice.label, url=embedded.url, embedded=embedded)
     if choice.installation is None:
-        return RunningBroker(label=choice.label, url=choice.url or "", rabbitmq=None)
+        return RunningBroker(label=choice.label, url=choice.url or "")
     rabbitmq = session_brokers.get(choice.installation)
     return RunningBroker(label=choice.label, url=rabbitmq.url, rabbitmq=rabbitmq)
 

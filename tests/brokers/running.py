@@ -1,5 +1,7 @@
 """The brokers that run for the whole test session, each started when a test first needs it."""
 
+from brokers.embedded import EmbeddedBroker
+from hopmq.broker.emulation import Release
 from hopmq.testing import Installation, RabbitMQ
 
 PLUGINS = ("rabbitmq_auth_mechanism_ssl", "rabbitmq_consistent_hash_exchange")
@@ -18,6 +20,7 @@ class SessionBrokers:
     def __init__(self) -> None:
         """Begin with none running."""
         self._running: dict[Installation, RabbitMQ] = {}
+        self._embedded: dict[Release, EmbeddedBroker] = {}
 
     def get(self, installation: Installation) -> RabbitMQ:
         """Return the broker of that installation, started if need be."""
@@ -27,8 +30,17 @@ class SessionBrokers:
             self._running[installation] = broker
         return self._running[installation]
 
+    def embedded(self, release: Release) -> EmbeddedBroker:
+        """Return the embedded broker that emulates that release, started if need be."""
+        if release not in self._embedded:
+            self._embedded[release] = EmbeddedBroker(release)
+        return self._embedded[release]
+
     def stop(self) -> None:
         """Stop them all."""
+        for embedded in self._embedded.values():
+            embedded.stop()
+        self._embedded.clear()
         for broker in self._running.values():
             broker.stop()
         self._running.clear()

@@ -1,6 +1,7 @@
 """Which brokers a test run uses.
 
-HOPMQ_TEST_BROKERS     releases to use, such as "3.10.8,4.0.5"; "none" for none; default: all
+HOPMQ_TEST_BROKERS     releases to use, such as "3.10.8,4.0.5"; "none" for none; default: all;
+                       "embedded" is the embedded broker, "embedded-4.0" when it emulates that one
 HOPMQ_REQUIRE_BROKERS  releases that must be there: one that is missing fails the run
 AMQP_URL               a broker that runs already: it is used too
 """
@@ -11,25 +12,32 @@ from dataclasses import dataclass
 
 import pytest
 
+from brokers.embedded import RELEASES
+from hopmq.broker.emulation import Release
 from hopmq.testing import Installation, installations
+
+EMBEDDED = "embedded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerChoice:
-    """One broker of this run: an installation to start, or the address of one that runs."""
+    """One broker of this run: embedded, an installation to start, or one that runs already."""
 
     label: str
     installation: Installation | None = None
+    emulate: Release | None = None
     url: str | None = None
 
 
 def chosen_brokers(environment: Mapping[str, str] = os.environ) -> list[BrokerChoice]:
-    """List the brokers of this run, oldest release first."""
+    """List the brokers of this run: embedded first, then real ones, oldest release first."""
     present = installations()
     _require(_releases(environment.get("HOPMQ_REQUIRE_BROKERS", "")), present)
-    chosen = [
+    wanted = environment.get("HOPMQ_TEST_BROKERS", "")
+    chosen = _embedded(wanted)
+    chosen += [
         BrokerChoice(label=f"rabbitmq-{each.version}", installation=each)
-        for each in _selected(environment.get("HOPMQ_TEST_BROKERS", ""), present)
+        for each in _selected(wanted, present)
     ]
     url = environment.get("AMQP_URL")
     if url:
@@ -37,10 +45,18 @@ def chosen_brokers(environment: Mapping[str, str] = os.environ) -> list[BrokerCh
     return chosen
 
 
+def _embedded(wanted: str) -> list[BrokerChoice]:
+    """List the embedded broker, once for each release that it emulates."""
+    every = [BrokerChoice(label=f"embedded-{each}", emulate=each) for each in RELEASES]
+    asked = _releases(wanted)
+    return [each for each in every if not asked or {EMBEDDED, each.label} & set(asked)]
+
+
 def _selected(wanted: str, present: list[Installation]) -> list[Installation]:
-    if wanted.strip() == "none":
+    asked = _releases(wanted)
+    releases = [each for each in asked if not each.startswith(EMBEDDED) and each != "none"]
+    if asked and not releases:
         return []
-    releases = _releases(wanted)
     _require(releases, present)
     return [each for each in present if not releases or each.version in releases]
 
