@@ -7,12 +7,13 @@ import platform
 import ssl
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from hopmq import wire
 from hopmq._version import __version__
+from hopmq.client.connect_options import ConnectOptions, check_tuning, check_urls
 from hopmq.client.connection import Connection
 from hopmq.client.message import message_types
 from hopmq.client.opening import Opening
@@ -25,41 +26,13 @@ from hopmq.transport.dial import Target, dial
 from hopmq.transport.tls import client_context
 from hopmq.typedefs import FieldTable
 from hopmq.url import DEFAULT_URL, Endpoint, parse_url
-from hopmq.wire.limits import (
-    DEFAULT_FRAME_MAX,
-    DEFAULT_MAX_MESSAGE_SIZE,
-    FRAME_MIN_SIZE,
-    MAX_CHANNEL,
-)
+from hopmq.wire.limits import DEFAULT_FRAME_MAX, DEFAULT_MAX_MESSAGE_SIZE
 
 T = TypeVar("T")
 
 logger: logging.Logger = logging.getLogger("hopmq.connection")
 
 _DEFAULT_MECHANISMS = ("PLAIN", "AMQPLAIN")
-_MAX_SHORT = 65_535
-_MAX_LONG = 2**32 - 1
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class ConnectOptions:
-    """What `connect` takes beside URLs; None leaves it to the URL, then to the default."""
-
-    name: str | None = None
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    vhost: str | None = None
-    heartbeat: int | None = None
-    frame_max: int | None = None
-    channel_max: int | None = None
-    connect_timeout: float | None = None
-    request_timeout: float = 30.0
-    publish_timeout: float = 30.0
-    ssl_context: ssl.SSLContext | None = None
-    auth_mechanisms: Sequence[str] | None = None
-    client_properties: FieldTable = field(default_factory=dict)
-    max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
-    max_unread_size: int = 64 * 1024 * 1024
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -143,11 +116,7 @@ def connect(
         max_message_size=max_message_size,
         max_unread_size=max_unread_size,
     )
-    _check(options)
-    several = [urls] if isinstance(urls, str) else list(urls)
-    if not several:
-        raise UsageError("at least one URL is needed")
-    plans = [plan(parse_url(url), options) for url in several]
+    plans = [plan(parse_url(url), options) for url in check_urls(urls)]
     return Opening(lambda: _connect_to_any(plans, options))
 
 
@@ -161,7 +130,7 @@ def plan(endpoint: Endpoint, options: ConnectOptions) -> Plan:
         frame_max=_first(options.frame_max, numbers.get("frame_max"), DEFAULT_FRAME_MAX),
         channel_max=_first(options.channel_max, numbers.get("channel_max"), 2047),
     )
-    _check_tuning(tuning)
+    check_tuning(tuning)
     settings = ClientSettings(
         credentials=Credentials(
             _first(options.username, endpoint.username, "guest"),
@@ -271,28 +240,6 @@ def _client_properties(name: str, given: FieldTable) -> FieldTable:
 def _default_name() -> str:
     program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
     return f"{platform.node()}:{program}:{os.getpid()}"
-
-
-def _check(options: ConnectOptions) -> None:
-    times = {
-        "connect_timeout": options.connect_timeout,
-        "request_timeout": options.request_timeout,
-        "publish_timeout": options.publish_timeout,
-    }
-    for name, seconds in times.items():
-        if seconds is not None and not seconds > 0:
-            raise UsageError(f"{name} is a positive number of seconds, not {seconds!r}")
-    if options.max_message_size < 1 or options.max_unread_size < 1:
-        raise UsageError("max_message_size and max_unread_size are positive numbers of bytes")
-
-
-def _check_tuning(tuning: Tuning) -> None:
-    if not 0 <= tuning.heartbeat <= _MAX_SHORT:
-        raise UsageError(f"heartbeat is 0 to {_MAX_SHORT} seconds, not {tuning.heartbeat}")
-    if not FRAME_MIN_SIZE <= tuning.frame_max <= _MAX_LONG:
-        raise UsageError(f"frame_max is at least {FRAME_MIN_SIZE} bytes, not {tuning.frame_max}")
-    if not 1 <= tuning.channel_max <= MAX_CHANNEL:
-        raise UsageError(f"channel_max is 1 to {MAX_CHANNEL}, not {tuning.channel_max}")
 
 
 def _first(option: T | None, from_url: T | None, default: T) -> T:
