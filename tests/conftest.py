@@ -32,6 +32,11 @@ class RunningBroker:
     embedded: EmbeddedBroker | None = None
 
     @property
+    def product(self) -> str:
+        """What it calls itself."""
+        return "RabbitMQ" if self.embedded is None else "HopMQ"
+
+    @property
     def version(self) -> str | None:
         """Release, or None for one that was given by its address alone."""
         if self.embedded is not None:

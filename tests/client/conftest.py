@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import inspect
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -31,6 +32,12 @@ def _bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[No
             await test(**fixtures)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _client_alone_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what an embedded broker tells apart from what the client tells."""
+    monkeypatch.setattr(logging.getLogger("hopmq.broker"), "disabled", True)
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ class Proxy:
     def cut(self) -> None:
         """Break every link, in both directions, without a word."""
         for writer in self._writers:
-            writer.transport.abort()
+            abort(writer)
 
     async def __aenter__(self) -> Self:
         """Listen."""
@@ -124,9 +124,16 @@ async def _read(source: asyncio.StreamReader) -> bytes:
         return b""
 
 
+def abort(writer: asyncio.StreamWriter) -> None:
+    """Drop a link at once; one that is gone has nothing left to drop (asyncio fails on it)."""
+    sock = writer.get_extra_info("socket")
+    if not writer.is_closing() or sock.fileno() != -1:
+        writer.transport.abort()
+
+
 async def hang_up(writer: asyncio.StreamWriter) -> None:
     """Drop a link, whatever state it is in."""
-    writer.transport.abort()
+    abort(writer)
     try:
         await writer.wait_closed()
     except ConnectionError:

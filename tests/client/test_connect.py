@@ -91,13 +91,13 @@ async def test_an_error_of_several_urls_names_them_all(amqp_url: str) -> None:
     assert "hush-hush" not in str(caught.value)
 
 
-async def test_a_unix_socket_leads_to_the_broker(amqp_url: str, tmp_path: Path) -> None:
+async def test_a_unix_socket_leads_to_the_broker(broker: RunningBroker, tmp_path: Path) -> None:
     path = tmp_path / "broker.sock"
     async with (
-        Proxy(amqp_url, str(path)),
+        Proxy(broker.url, str(path)),
         hopmq.connect(f"amqp+unix://guest:guest@{path}?vhost=%2F") as connection,
     ):
-        assert connection.product == "RabbitMQ"
+        assert connection.product == broker.product
 
 
 async def test_options_win_over_the_url(amqp_url: str) -> None:
@@ -123,9 +123,9 @@ async def test_the_url_names_connection_and_limits(amqp_url: str) -> None:
 
 async def test_the_broker_says_what_it_is(broker: RunningBroker) -> None:
     async with hopmq.connect(broker.url) as connection:
-        assert connection.product == "RabbitMQ"
+        assert connection.product == broker.product
         assert connection.version == connection.server_properties["version"]
-        if broker.version is not None:
+        if broker.rabbitmq is not None:
             assert connection.version == broker.version
 
 

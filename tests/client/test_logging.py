@@ -6,21 +6,22 @@ import logging
 import pytest
 
 import hopmq
+from conftest import RunningBroker
 from hopmq import AuthenticationError, ChannelClosed, Connection, NotFoundError
 
 SECRET = "hush-hush"
 
 
 async def test_the_life_of_a_connection_is_told(
-    amqp_url: str, caplog: pytest.LogCaptureFixture
+    broker: RunningBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hopmq")
-    async with hopmq.connect(amqp_url, name="told"):
+    async with hopmq.connect(broker.url, name="told"):
         pass
     lines = [line.getMessage() for line in caplog.records]
     assert len(lines) == 2
     assert all("told (127.0.0.1:" in line for line in lines)
-    assert "connected to RabbitMQ" in lines[0]
+    assert f"connected to {broker.product}" in lines[0]
     assert "closed" in lines[1]
 
 

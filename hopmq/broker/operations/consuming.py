@@ -132,18 +132,20 @@ def _get(channel: "BrokerChannel", method: Basic.Get) -> None:
 
 
 def _recover(channel: "BrokerChannel", method: Basic.Recover) -> None:
-    _recover_all(channel, method.requeue)
+    _check_recover(method.requeue)
+    # First the answer: what follows it is delivered anew.
     channel.reply(new_method(Basic.RecoverOk))
+    channel.take_back(list(channel.unsettled), failed=False)
 
 
 def _recover_async(channel: "BrokerChannel", method: Basic.RecoverAsync) -> None:
-    _recover_all(channel, method.requeue)
+    _check_recover(method.requeue)
+    channel.take_back(list(channel.unsettled), failed=False)
 
 
-def _recover_all(channel: "BrokerChannel", requeue: bool) -> None:
+def _check_recover(requeue: bool) -> None:
     if not requeue:
         raise Refusal(540, "NOT_IMPLEMENTED - requeue=false")
-    channel.take_back(list(channel.unsettled), failed=False)
 
 
 def _flow(channel: "BrokerChannel", method: Channel.Flow) -> None:
