@@ -67,7 +67,7 @@ class RawChannel:
         *,
         exchange: str = "",
         routing_key: str = "",
-        properties: Properties | None = None,
+        properties: Properties | bytes | None = None,
         mandatory: bool = False,
         immediate: bool = False,
     ) -> None:
