@@ -7,6 +7,7 @@ cdef extern from "Python.h":
     ) except NULL
     int _PyBytes_Resize(PyObject** data, Py_ssize_t size) except -1
     char* PyBytes_Data "PyBytes_AS_STRING" (PyObject* data) noexcept
+    void PyObject_GC_UnTrack(void* instance) noexcept
 
 
 cdef inline bint is_text(str text, Cursor* cursor) noexcept:
@@ -221,6 +222,9 @@ cdef class Assembly:
     cdef Published publish(self, Cursor* payload):
         cdef Published event = Published.__new__(Published)
         cdef uint8_t bits
+        # It refers to nothing that could refer back, and a broker keeps millions: the garbage
+        # collector would walk through all of them, and stand still for as long.
+        PyObject_GC_UnTrack(<void*>event)
         take(payload, 2)
         event.exchange = self.exchange.take(payload)
         event.routing_key = self.routing_key.take(payload)

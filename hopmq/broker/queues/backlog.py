@@ -1,4 +1,8 @@
-"""What is ready in a queue, in the order in which it will be delivered."""
+"""What is ready in a queue, in the order in which it will be delivered.
+
+A message that has never been delivered and never expires stands there as itself; it gets an
+`Entry` when it is taken. A deep queue is made of these, so they are kept small.
+"""
 
 from collections import deque
 from collections.abc import Iterator
@@ -6,10 +10,11 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from hopmq.broker.message import Entry, priority_of
+from hopmq.wire import Published
 
 
 class Backlog(Protocol):
-    """Entries that wait for a consumer."""
+    """Messages that wait for a consumer."""
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -17,13 +22,16 @@ class Backlog(Protocol):
     def __iter__(self) -> Iterator[Entry]:
         """Iterate in the order of delivery."""
 
-    def append(self, entry: Entry) -> None:
+    def append(self, message: Published, expires_at: float | None) -> None:
         """Add what was just published."""
+
+    def entry(self, message: Published, expires_at: float | None) -> Entry:
+        """Return a place for a message that goes to a consumer without waiting."""
 
     def put_back(self, entry: Entry) -> None:
         """Take back what was delivered and not settled."""
 
-    def peek(self) -> Entry | None:
+    def peek(self) -> Entry | Published | None:
         """Return what comes next; None when there is nothing."""
 
     def pop(self) -> Entry:
@@ -36,30 +44,38 @@ class Backlog(Protocol):
 class FifoBacklog:
     """First in, first out; what comes back returns to its old place."""
 
-    __slots__ = ("_fresh", "_returned")
+    __slots__ = ("_fresh", "_returned", "_taken")
 
     def __init__(self) -> None:
         """Start empty."""
-        self._fresh: deque[Entry] = deque()
+        self._fresh: deque[Entry | Published] = deque()
         # A heap by position. All of it was taken from the front of `_fresh`, so it comes first.
         self._returned: list[Entry] = []
+        # Positions are given when messages are taken: that is the order they came in, too.
+        self._taken = 0
 
     def __len__(self) -> int:
         return len(self._fresh) + len(self._returned)
 
     def __iter__(self) -> Iterator[Entry]:
         yield from sorted(self._returned)
-        yield from self._fresh
+        for one in self._fresh:
+            yield one if isinstance(one, Entry) else Entry(one, 0, None)
 
-    def append(self, entry: Entry) -> None:
+    def append(self, message: Published, expires_at: float | None) -> None:
         """Add what was just published."""
-        self._fresh.append(entry)
+        self._fresh.append(message if expires_at is None else Entry(message, 0, expires_at))
+
+    def entry(self, message: Published, expires_at: float | None) -> Entry:
+        """Return a place for a message that goes to a consumer without waiting."""
+        self._taken += 1
+        return Entry(message, self._taken, expires_at)
 
     def put_back(self, entry: Entry) -> None:
         """Take back what was delivered and not settled."""
         heappush(self._returned, entry)
 
-    def peek(self) -> Entry | None:
+    def peek(self) -> Entry | Published | None:
         """Return what comes next; None when there is nothing."""
         if self._returned:
             return self._returned[0]
@@ -69,7 +85,12 @@ class FifoBacklog:
         """Take what comes next."""
         if self._returned:
             return heappop(self._returned)
-        return self._fresh.popleft()
+        one = self._fresh.popleft()
+        self._taken += 1
+        if type(one) is not Entry:
+            return Entry(one, self._taken, None)  # type: ignore[arg-type]  # no entry: a message
+        one.position = self._taken
+        return one
 
     def clear(self) -> None:
         """Forget everything."""
@@ -95,15 +116,19 @@ class PriorityBacklog:
         for level in reversed(self._levels):
             yield from level
 
-    def append(self, entry: Entry) -> None:
+    def append(self, message: Published, expires_at: float | None) -> None:
         """Add what was just published."""
-        self._level_of(entry).append(entry)
+        self._level_for(message).append(message, expires_at)
+
+    def entry(self, message: Published, expires_at: float | None) -> Entry:
+        """Return a place for a message that goes to a consumer without waiting."""
+        return self._levels[self._level_of(message)].entry(message, expires_at)
 
     def put_back(self, entry: Entry) -> None:
         """Take back what was delivered and not settled."""
-        self._level_of(entry).put_back(entry)
+        self._level_for(entry.message).put_back(entry)
 
-    def peek(self) -> Entry | None:
+    def peek(self) -> Entry | Published | None:
         """Return what comes next; None when there is nothing."""
         return self._highest().peek() if self._size else None
 
@@ -119,9 +144,12 @@ class PriorityBacklog:
             level.clear()
         self._size = 0
 
-    def _level_of(self, entry: Entry) -> FifoBacklog:
-        """Return where an entry belongs that is about to be added."""
-        priority = min(priority_of(entry.message), len(self._levels) - 1)
+    def _level_of(self, message: Published) -> int:
+        return min(priority_of(message), len(self._levels) - 1)
+
+    def _level_for(self, message: Published) -> FifoBacklog:
+        """Return where a message belongs that is about to be added."""
+        priority = self._level_of(message)
         self._top = max(self._top, priority)
         self._size += 1
         return self._levels[priority]

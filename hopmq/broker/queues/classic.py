@@ -44,7 +44,6 @@ class ClassicQueue(Queue):
         )
         self._backlog: Backlog = self._new_backlog()
         self._memory = vhost.memory
-        self._position = 0
         self._bytes = 0
         # Whether something here may expire: without, expiry costs nothing.
         self._expiring = False
@@ -74,30 +73,26 @@ class ClassicQueue(Queue):
         expires_at = None
         if settings.message_ttl is not None or message.raw_properties[0] & EXPIRATION:
             expires_at = self._expiry_of(message)
-        self._position += 1
-        entry = Entry(message, self._position, expires_at)
-        if not self._backlog:
+        backlog = self._backlog
+        if not backlog:
             consumer = self.roster.next()
             if consumer is not None:
                 self._memory.add(len(message.body) + OVERHEAD)
-                self._hand_over(entry, consumer)
+                self._hand_over(backlog.entry(message, expires_at), consumer)
                 return True
-        if settings.is_bounded and settings.overflow != DROP_HEAD and self._is_full(entry):
+        if settings.is_bounded and settings.overflow != DROP_HEAD and self._is_full(message):
             if settings.overflow == REJECT_PUBLISH_DLX:
                 self.vhost.dead_letter(self, message, MAXLEN)
             return False
         self._memory.add(len(message.body) + OVERHEAD)
-        self._append(entry)
-        return True
-
-    def _append(self, entry: Entry) -> None:
-        self._backlog.append(entry)
-        self._bytes += len(entry.message.body)
-        if self.settings.is_bounded:
+        backlog.append(message, expires_at)
+        self._bytes += len(message.body)
+        if settings.is_bounded:
             self._drop_beyond_limits()
-        if entry.expires_at is not None:
+        if expires_at is not None:
             self._expiring = True
             self._drop_expired()
+        return True
 
     # --- going -----------------------------------------------------------------------------
 
@@ -196,12 +191,12 @@ class ClassicQueue(Queue):
             self._drop_beyond_limits()
         self.dispatch()
 
-    def _is_full(self, entry: Entry) -> bool:
+    def _is_full(self, message: Published) -> bool:
         settings = self.settings
         if settings.max_length is not None and len(self._backlog) >= settings.max_length:
             return True
         limit = settings.max_length_bytes
-        return limit is not None and self._bytes + entry.size > limit
+        return limit is not None and self._bytes + len(message.body) > limit
 
     def _drop_beyond_limits(self) -> None:
         settings = self.settings
@@ -223,14 +218,13 @@ class ClassicQueue(Queue):
     def _drop_expired(self) -> None:
         """Drop what has expired at the head, and wake up when the next one there does."""
         now = self.vhost.clock.time()
-        while (head := self._backlog.peek()) is not None:
-            if head.expires_at is None or head.expires_at > now:
+        while isinstance(head := self._backlog.peek(), Entry) and head.expires_at is not None:
+            if head.expires_at > now:
+                self._wake_at(head.expires_at)
                 break
             self._drop_head(EXPIRED)
         if head is None:
-            self._expiring = self._expiring and bool(self._backlog)
-        elif head.expires_at is not None:
-            self._wake_at(head.expires_at)
+            self._expiring = False
 
     def _wake_at(self, when: float) -> None:
         timer = self._expiry_timer
