@@ -6,6 +6,10 @@ async with hopmq.connect("amqp://localhost") as connection:
         await channel.publish(b"hi", routing_key="hello")
 """
 
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
 from hopmq import errors
 from hopmq._version import __version__
 from hopmq.client.channel import Channel
@@ -47,6 +51,10 @@ from hopmq.errors import (
 )
 from hopmq.typedefs import FieldTable, FieldValue, Timestamp
 from hopmq.wire import Properties, Returned, active as _codec, reason as speedups_reason
+
+if TYPE_CHECKING:
+    # Loaded by __getattr__ when first used.
+    from hopmq import broker as broker, testing as testing
 
 speedups_enabled: bool = _codec.name == "cython"
 """Whether the compiled codec is in use; `speedups_reason` says why."""
@@ -100,3 +108,19 @@ __all__ = [
     "speedups_enabled",
     "speedups_reason",
 ]
+
+_LOADED_WHEN_USED: Final = frozenset({"broker", "testing"})
+"""Packages that most programs do without: `hopmq.broker.Broker` needs no import of its own."""
+
+if not TYPE_CHECKING:  # type checkers know both from above, and that there are no others
+
+    def __getattr__(name: str) -> ModuleType:
+        """Load one of the packages that are loaded when first used (PEP 562)."""
+        if name in _LOADED_WHEN_USED:
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the names, loaded or not."""
+    return sorted(globals().keys() | _LOADED_WHEN_USED)
