@@ -1,9 +1,12 @@
 """Full queues: what is dropped, what is refused, and what publishers are told."""
 
+from typing import Any
+
 import pytest
 
 from hopmq.typedefs import FieldTable
-from hopmq.wire import Delivery
+from hopmq.wire import Delivery, Properties
+from hopmq.wire.properties import encode_properties
 from parity.channel import ChannelDriver
 from parity.closed import refusal
 from parity.queues import both_kinds, declare_kind, drain_soon, fill, get_soon
@@ -196,16 +199,16 @@ async def test_other_overflows_are_refused(
 
 
 @pytest.mark.parametrize(
-    "size, kept",
-    [
-        (5, {"3.10": 2, "4.0": 2, "4.3": 1}),
-        (4, {"3.10": 2, "4.0": 2, "4.3": 1}),
-        (50, {"3.10": 4, "4.0": 4, "4.3": 4}),
-    ],
+    "properties",
+    [{}, {"delivery_mode": 2}, {"headers": {"k": "v"}}, {"message_id": "m" * 100}],
+    ids=str,
 )
-async def test_a_quorum_queue_of_4_3_counts_more_than_bodies(
-    channel: ChannelDriver, name: str, release: str, size: int, kept: dict[str, int]
+@pytest.mark.parametrize("enough", [False, True])
+async def test_a_quorum_queue_of_4_3_counts_properties_too(
+    channel: ChannelDriver, name: str, release: str, properties: dict[str, Any], enough: bool
 ) -> None:
+    encoded = len(encode_properties(Properties(**properties))) if release == "4.3" else 0
+    size = len(b"body") + encoded - (not enough)
     await declare_kind(channel, name, "quorum", {"x-max-length-bytes": size})
-    await fill(channel, name, *FOUR)
-    assert await drain_soon(channel, name, kept[release]) == FOUR[4 - kept[release] :]
+    await fill(channel, name, b"body", **properties)
+    assert await drain_soon(channel, name, enough) == [b"body"] * enough

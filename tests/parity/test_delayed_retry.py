@@ -1,0 +1,174 @@
+"""Quorum queues of 4.3 hold returned messages back for a while; earlier ones know nothing of it."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hopmq.typedefs import FieldTable
+from hopmq.wire import Delivery
+from parity.channel import ChannelDriver
+from parity.closed import refusal
+from parity.driver import Peer
+from parity.queues import declare_kind, drain_soon, fill, get_soon, has_count
+
+MIN, MAX = 100, 250
+"""Milliseconds of delay: for a first failure, and at most."""
+
+TOLERANCE = 0.09
+"""Seconds by which a delivery may be late on a loaded machine and still be told apart."""
+
+HAS_DELAYS = {"4.3"}
+
+ALL = [MIN / 1000, 2 * MIN / 1000, MAX / 1000, MAX / 1000]
+CONSTANT = [MIN / 1000] * 4
+NONE = [0.0] * 4
+
+DELAYS = {
+    ("all", "reject"): ALL,
+    ("all", "nack"): CONSTANT,
+    ("failed", "reject"): ALL,
+    ("failed", "nack"): NONE,
+    ("returned", "reject"): NONE,
+    ("returned", "nack"): CONSTANT,
+    ("disabled", "reject"): NONE,
+    ("bogus", "reject"): NONE,
+}
+"""Seconds before each redelivery. They grow with x-delivery-count, which a nack does not raise."""
+
+
+def delayed(retry: str | None, **limits: Any) -> FieldTable:
+    """Return the arguments of a queue that delays."""
+    arguments: FieldTable = {"x-delayed-retry-min": MIN, "x-delayed-retry-max": MAX, **limits}
+    return arguments if retry is None else {"x-delayed-retry-type": retry, **arguments}
+
+
+async def measure(channel: ChannelDriver, name: str, how: str, times: int) -> list[float]:
+    """Return the message each time it comes; return the seconds that it was away."""
+    clock = asyncio.get_running_loop().time
+    await channel.consume(name)
+    delivery = await channel.next(Delivery)
+    away = []
+    for _ in range(times):
+        begin = clock()
+        getattr(channel, how)(delivery.delivery_tag)
+        delivery = await channel.next(Delivery)
+        away.append(clock() - begin)
+    return away
+
+
+@pytest.mark.parametrize("retry, how", list(DELAYS))
+async def test_a_returned_message_is_away_for_a_while(
+    channel: ChannelDriver, name: str, release: str, retry: str, how: str
+) -> None:
+    await declare_kind(channel, name, "quorum", delayed(retry))
+    await fill(channel, name, b"1")
+    expected = DELAYS[retry, how] if release in HAS_DELAYS else NONE
+    away = await measure(channel, name, how, 3)
+    for seconds, least in zip(away, expected, strict=False):
+        assert least - 0.002 <= seconds < least + TOLERANCE, (away, expected)
+
+
+@pytest.mark.parametrize("how", ["close", "cut"])
+async def test_a_consumer_that_goes_away_delays_too(
+    peer: Peer, second_peer: Peer, name: str, release: str, how: str
+) -> None:
+    channel, other = await peer.channel(), await second_peer.channel()
+    await declare_kind(channel, name, "quorum", delayed("all"))
+    await fill(channel, name, b"1")
+    await channel.consume(name)
+    await channel.next(Delivery)
+    clock = asyncio.get_running_loop().time
+    begin = clock()
+    if how == "close":
+        await channel.close()
+    else:
+        peer.abort()
+    await other.consume(name)
+    await other.next(Delivery)
+    assert (clock() - begin > MIN / 1000 - 0.01) == (release in HAS_DELAYS)
+
+
+async def test_others_pass_it_meanwhile(channel: ChannelDriver, name: str, release: str) -> None:
+    arguments = delayed("all", **{"x-delivery-limit": 10})
+    await declare_kind(channel, name, "quorum", arguments)
+    await fill(channel, name, b"1", b"2")
+    message = await get_soon(channel, name, no_ack=False)
+    channel.reject(message.delivery_tag)
+    order = [b"2", b"1"] if release in HAS_DELAYS else [b"1", b"2"]
+    assert await drain_soon(channel, name, 2) == order
+
+
+async def test_it_is_not_counted_as_ready_meanwhile(
+    channel: ChannelDriver, name: str, release: str
+) -> None:
+    await declare_kind(channel, name, "quorum", delayed("all"))
+    await fill(channel, name, b"1")
+    message = await get_soon(channel, name, no_ack=False)
+    channel.reject(message.delivery_tag)
+    if release in HAS_DELAYS:
+        assert await channel.count(name) == 0
+        assert await channel.get(name) is None
+    await has_count(channel, name, 1)
+    assert await drain_soon(channel, name, 1) == [b"1"]
+
+
+async def test_without_a_type_nothing_is_delayed(channel: ChannelDriver, name: str) -> None:
+    await declare_kind(channel, name, "quorum", delayed(None))
+    await fill(channel, name, b"1")
+    away = await measure(channel, name, "reject", 2)
+    assert max(away) < TOLERANCE
+
+
+async def test_at_the_limit_it_is_dead_lettered_without_delay(
+    channel: ChannelDriver, name: str
+) -> None:
+    await channel.declare(f"{name}-dead")
+    limits: FieldTable = {
+        "x-delivery-limit": 0,
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": f"{name}-dead",
+    }
+    await declare_kind(channel, name, "quorum", delayed("all", **limits))
+    await fill(channel, name, b"1")
+    message = await get_soon(channel, name, no_ack=False)
+    channel.reject(message.delivery_tag)
+    assert (await get_soon(channel, f"{name}-dead")).body == b"1"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"x-delayed-retry-type": "all"},
+        {"x-delayed-retry-type": "bogus"},
+        {"x-delayed-retry-type": 1},
+        {"x-delayed-retry-min": -1},
+        {"x-delayed-retry-min": "a"},
+        {"x-delayed-retry-max": -1},
+        {"x-delayed-retry-min": 50, "x-delayed-retry-max": 20},
+    ],
+    ids=str,
+)
+async def test_nothing_of_it_is_checked_when_declared(
+    channel: ChannelDriver, name: str, arguments: FieldTable
+) -> None:
+    await declare_kind(channel, name, "quorum", arguments)
+
+
+@pytest.mark.parametrize(
+    "argument", ["x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max"]
+)
+async def test_4_3_refuses_it_for_classic_queues(
+    channel: ChannelDriver, name: str, release: str, argument: str
+) -> None:
+    if release not in HAS_DELAYS:
+        await declare_kind(channel, name, "classic", {argument: 1})
+        return
+    assert await refusal(declare_kind(channel, name, "classic", {argument: 1})) == (
+        "channel",
+        406,
+        (
+            f"PRECONDITION_FAILED - invalid arg '{argument}' for queue '{name}' in vhost '/'"
+            " of queue type rabbit_classic_queue"
+        ),
+    )
