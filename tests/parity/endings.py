@@ -65,9 +65,14 @@ async def refusal(request: Awaitable[object]) -> Closed:
     raise AssertionError(f"a refusal expected, not {answer}")
 
 
+def cut(text: str) -> str:
+    """Cut a reply text to what a short string holds, as RabbitMQ does."""
+    return text if len(text) <= 255 else f"{text[:252]}..."
+
+
 def precondition_failed(text: str) -> tuple[str, int, str]:
     """Return the answer to a request that contradicts what is there."""
-    return ("channel", 406, f"PRECONDITION_FAILED - {text}")
+    return ("channel", 406, cut(f"PRECONDITION_FAILED - {text}"))
 
 
 def access_refused(text: str) -> tuple[str, int, str]:
@@ -81,3 +86,19 @@ def not_found(text: str) -> tuple[str, int, str]:
 
 
 ON_DEFAULT_EXCHANGE: Final = access_refused("operation not permitted on the default exchange")
+
+
+def resource_locked(queue: str) -> tuple[str, int, str]:
+    """Return the answer to another connection than the one that a queue is exclusive to."""
+    return (
+        "channel",
+        405,
+        cut(
+            f"RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{queue}' in vhost "
+            "'/'. It could be originally declared on another connection or the exclusive property "
+            "value does not match that of the original declaration."
+        ),
+    )
+
+
+NO_QUEUE_BEFORE: Final = not_found("no previously declared queue")
