@@ -14,7 +14,7 @@ from hopmq.broker.exchanges.rules import RULES, RoutingRules
 from hopmq.broker.exchanges.sender_selected import routing_keys_of, without_blind
 from hopmq.broker.memory_limit import MemoryLimit
 from hopmq.broker.message import HEADERS, OVERHEAD
-from hopmq.broker.policies import Policies
+from hopmq.broker.policies import Policies, Policy
 from hopmq.broker.queues.queue import Queue
 from hopmq.broker.refusal import Refusal
 from hopmq.broker.reply_to import PREFIX, ReplyAddresses
@@ -285,9 +285,21 @@ class VirtualHost:
             consumer.channel.cancel_consumer(consumer)
         return count
 
+    def set_policy(self, policy: Policy) -> None:
+        """Add a policy, or replace the one of its name; it counts at once."""
+        self.policies.set(policy)
+        self.apply_policies()
+
+    def clear_policy(self, name: str) -> None:
+        """Remove a policy, if it is there."""
+        self.policies.remove(name)
+        self.apply_policies()
+
     def apply_policies(self) -> None:
         """Have every queue and exchange go by the policy that matches it now."""
         for queue in list(self.queues.values()):
-            queue.apply_policy(self.policies.for_queue(queue.name, queue.kind))
+            policy = self.policies.for_queue(queue.name, queue.kind)
+            if policy != queue.policy:
+                queue.apply_policy(policy)
         for exchange in self.exchanges.values():
             exchange.policy = self.policies.for_exchange(exchange.name)

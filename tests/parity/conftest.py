@@ -15,6 +15,7 @@ from parity.channel import ChannelDriver
 from parity.closed import Closed
 from parity.driver import Peer
 from parity.peers import Peers
+from parity.policies import Policies
 
 TIME_LIMIT = 30.0
 """Seconds for one test; a loaded machine included."""
@@ -123,6 +124,14 @@ async def peer(peers: Peers) -> Peer:
 async def second_peer(peers: Peers) -> Peer:
     """Return one more connection, to look from outside."""
     return await peers.open()
+
+
+@pytest.fixture
+async def policies(broker: RunningBroker) -> AsyncIterator[Policies]:
+    """Return what sets policies in the virtual host of the tests; they are cleared afterwards."""
+    policies = Policies(broker)
+    yield policies
+    await policies.clear_all()
 
 
 @pytest.fixture(scope="module")
