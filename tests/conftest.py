@@ -64,7 +64,11 @@ def session_brokers() -> Iterator[SessionBrokers]:
 @pytest.fixture(scope="session", params=BROKERS or [NO_BROKER], ids=_label)
 def broker(request: pytest.FixtureRequest, session_brokers: SessionBrokers) -> RunningBroker:
     """Return each broker in turn, shared by the whole session."""
-    choice: BrokerChoice = request.param
+    return running(request.param, session_brokers)
+
+
+def running(choice: BrokerChoice, session_brokers: SessionBrokers) -> RunningBroker:
+    """Return the broker that was chosen, started if need be."""
     if choice.emulate is not None:
         embedded = session_brokers.embedded(choice.emulate)
         return RunningBroker(label=choice.label, url=embedded.url, embedded=embedded)
