@@ -1,8 +1,12 @@
 """What every test may ask for: brokers, event loops with codecs, and names nobody else uses."""
 
+import asyncio
+import functools
+import inspect
 import itertools
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -123,13 +127,30 @@ def flavour(request: pytest.FixtureRequest) -> Flavour:
 @pytest.fixture(scope="session")
 def anyio_backend(flavour: Flavour) -> tuple[str, dict[str, bool]]:
     """Run asynchronous tests on the flavour's event loop."""
-    return "asyncio", {"use_uvloop": flavour.loop == "uvloop"}
+    return flavour.backend
 
 
 @pytest.fixture(autouse=True)
 def _codec_of_flavour(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "flavour" in request.fixturenames:
         monkeypatch.setattr(wire, "active", request.getfixturevalue("flavour").codec)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """Fail an asynchronous test that does not run on the event loop that it was given."""
+    given = pyfuncitem.funcargs.get("flavour")
+    if isinstance(given, Flavour) and inspect.iscoroutinefunction(pyfuncitem.obj):
+        pyfuncitem.obj = _on_loop(pyfuncitem.obj, given.loop)
+
+
+def _on_loop(test: Callable[..., Awaitable[None]], loop: str) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def run(**fixtures: Any) -> None:  # Any: whatever the test asks for
+        assert type(asyncio.get_running_loop()).__module__.partition(".")[0] == loop
+        await test(**fixtures)
+
+    return run
 
 
 # --- the run -----------------------------------------------------------------------------------

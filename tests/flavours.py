@@ -15,6 +15,11 @@ class Flavour:
     loop: str
     codec: wire.Codec
 
+    @property
+    def backend(self) -> tuple[str, dict[str, bool]]:
+        """Name the event loop as anyio wants it."""
+        return "asyncio", {"use_uvloop": self.loop == "uvloop"}
+
     def __str__(self) -> str:
         """Spell it as it stands in the names of tests."""
         return f"{self.loop}-{self.codec.name}"

@@ -57,6 +57,12 @@ def flavour(request: pytest.FixtureRequest) -> Flavour:
     return chosen
 
 
+@pytest.fixture(scope="session")
+def anyio_backend(flavour: Flavour) -> tuple[str, dict[str, bool]]:
+    """Run on the loop of this flavour: pytest keeps what it made for another one's."""
+    return flavour.backend
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _quick_collections() -> Iterator[None]:
     """Leave what the imports made out of the collections after each test."""

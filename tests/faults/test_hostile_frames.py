@@ -35,6 +35,12 @@ def flavour(request: pytest.FixtureRequest) -> Flavour:
     return chosen
 
 
+@pytest.fixture(scope="session")
+def anyio_backend(flavour: Flavour) -> tuple[str, dict[str, bool]]:
+    """Run on the loop of this flavour: pytest keeps what it made for another one's."""
+    return flavour.backend
+
+
 CODES = {
     FramingError: 501,
     MethodSyntaxError: 502,

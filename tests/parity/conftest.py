@@ -46,6 +46,12 @@ def flavour() -> Flavour:
     return next(each for each in reversed(flavours()) if each.loop == "asyncio")
 
 
+@pytest.fixture(scope="session")
+def anyio_backend(flavour: Flavour) -> tuple[str, dict[str, bool]]:
+    """Run on the loop of this flavour: pytest keeps what it made for another one's."""
+    return flavour.backend
+
+
 class SharedPeer:
     """A connection that tests have in common until one of them costs it."""
 

@@ -22,7 +22,7 @@ SIZES = [0, 1, 15_000, 17_000, 131_072, 3_000_000]
 @pytest.fixture(scope="session")
 def anyio_backend(flavour: Flavour) -> tuple[str, dict[str, bool]]:
     """Run on the loop of the flavour, whose codec is the active one."""
-    return "asyncio", {"use_uvloop": flavour.loop == "uvloop"}
+    return flavour.backend
 
 
 class InProcess(types.ModuleType):
