@@ -127,7 +127,8 @@ async def _read(source: asyncio.StreamReader) -> bytes:
 def abort(writer: asyncio.StreamWriter) -> None:
     """Drop a link at once; one that is gone has nothing left to drop (asyncio fails on it)."""
     sock = writer.get_extra_info("socket")
-    if not writer.is_closing() or sock.fileno() != -1:
+    # uvloop has no socket left to show then
+    if not writer.is_closing() or (sock is not None and sock.fileno() != -1):
         writer.transport.abort()
 
 
