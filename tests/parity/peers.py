@@ -12,9 +12,9 @@ class Peers:
         self.url = url
         self._opened: list[Peer] = []
 
-    async def dial(self) -> Peer:
-        """Open a socket and send nothing."""
-        peer = await Peer.dial(self.url)
+    async def dial(self, url: str | None = None) -> Peer:
+        """Open a socket, to another address if one is given, and send nothing."""
+        peer = await Peer.dial(url or self.url)
         self._opened.append(peer)
         return peer
 

@@ -15,7 +15,6 @@ from hopmq.typedefs import FieldTable
 from hopmq.wire import Ack
 from parity.channel import ChannelDriver
 from parity.conftest import SharedPeer
-from parity.driver import Peer
 from parity.endings import access_refused, not_found, refusal
 from parity.peers import Peers
 
@@ -218,12 +217,9 @@ async def test_permissions_are_the_users_of_the_connection(
 # --- virtual hosts -----------------------------------------------------------------------------
 
 
-async def test_a_virtual_host_is_closed_to_those_without_permissions(
-    broker: RunningBroker,
-) -> None:
-    peer = await Peer.dial(url_of(STRANGER, broker.url))
+async def test_a_virtual_host_is_closed_to_those_without_permissions(peers: Peers) -> None:
+    peer = await peers.dial(url_of(STRANGER, peers.url))
     closed = await refusal(peer.handshake())
-    await peer.close()
     assert closed.answer == (
         "connection",
         530,
@@ -232,8 +228,7 @@ async def test_a_virtual_host_is_closed_to_those_without_permissions(
     assert closed.blamed == (10, 40)
 
 
-async def test_a_virtual_host_has_to_exist_first(broker: RunningBroker, peers: Peers) -> None:
-    peer = await Peer.dial(url_of(STRANGER, broker.url))
+async def test_a_virtual_host_has_to_exist_first(peers: Peers) -> None:
+    peer = await peers.dial(url_of(STRANGER, peers.url))
     closed = await refusal(peer.handshake(vhost="no-such-host"))
-    await peer.close()
     assert closed.text == "NOT_ALLOWED - vhost no-such-host not found"
