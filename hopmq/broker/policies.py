@@ -11,7 +11,7 @@ _QUEUES: Final = {
     "stream": frozenset({"all", "queues", "streams"}),
 }
 _EXCHANGES: Final = frozenset({"all", "exchanges"})
-APPLY_TO: Final = frozenset().union(*_QUEUES.values(), _EXCHANGES)
+APPLY_TO: Final[frozenset[str]] = frozenset().union(*_QUEUES.values(), _EXCHANGES)
 NO_POLICY: Final[Mapping[str, Any]] = {}
 LOWER_COUNTS: Final = frozenset(
     {

@@ -20,6 +20,7 @@ class ClassicQueue(Queue):
     """First in, first out; by priority where there are any."""
 
     kind: ClassVar[str] = "classic"
+    unsettled: int
 
     def __init__(
         self,
