@@ -12,7 +12,7 @@ HATCH_VERSION = 1.18.*
 HATCH = .hatch/bin/hatch
 RUN = HATCH_DATA_DIR=$(CURDIR)/.hatch/data $(HATCH) run
 
-COMMANDS = demo test test-pure cov lint format types schemas docs bench fuzz sanitize drifts \
+COMMANDS = demo test test-pure cov lint format types schemas docs bench fuzz fuzz-broker sanitize drifts \
 	brokers check build
 
 .DEFAULT_GOAL = help
@@ -41,6 +41,7 @@ help:
 	@echo "make schemas   pyproject.toml and the workflow against their schemas"
 	@echo "make bench     benchmarks of the codecs"
 	@echo "make fuzz      mutated frames through both codecs"
+	@echo "make fuzz-broker  altered conversations with the embedded broker"
 	@echo "make sanitize  the compiled codec under AddressSanitizer and UBSan"
 	@echo "make drifts    planted mistakes that the tests must find"
 	@echo "make cov       the test suite with its coverage"
