@@ -6,12 +6,18 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
 from hopmq.errors import UsageError
 
 Operation: TypeAlias = Literal["configure", "write", "read"]
+
+ADMINISTRATOR: Final = "administrator"
+"""The tag of users who may do everything by the management API."""
+
+HASHING_ALGORITHM: Final = "rabbit_password_hashing_sha256"
+"""The one algorithm known here, as RabbitMQ names it: a salt of four bytes and SHA-256."""
 
 _SALT_SIZE: Final = 4
 
@@ -65,6 +71,15 @@ class User:
         return bool(known) and hmac.compare_digest(known, salt + _digest(salt, given))
 
 
+def is_password_hash(text: str) -> bool:
+    """Return whether a text can be the hash of a password; an empty one stands for none."""
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
+
+
 def hash_password(password: str) -> str:
     """Return the hash of a password, with a random salt (RabbitMQ, Passwords)."""
     salt = secrets.token_bytes(_SALT_SIZE)
@@ -96,7 +111,10 @@ class Access:
 
     def __init__(self, users: Iterable[User]) -> None:
         """Know `users`."""
-        self._users: dict[str, User] = {user.name: user for user in users}
+        # Copies: what is allowed here is no business of another broker with the same users.
+        self._users: dict[str, User] = {
+            user.name: replace(user, permissions=dict(user.permissions)) for user in users
+        }
         self.epoch: int = 0
 
     def __iter__(self) -> Iterator[User]:

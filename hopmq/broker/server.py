@@ -6,16 +6,17 @@ import logging
 import os
 import ssl
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import quote
 
 from hopmq._version import __version__
-from hopmq.broker.access import Permission, User, new_user
+from hopmq.broker.access import ADMINISTRATOR, Permission, User, new_user
 from hopmq.broker.clock import Clock, LoopClock
+from hopmq.broker.definitions import export_definitions, load_definitions, read_definitions
 from hopmq.broker.emulation import NEWEST, Emulation, Release, emulation_of
 from hopmq.broker.login import EXTERNAL, MECHANISMS
 from hopmq.broker.peer import Peer
@@ -67,6 +68,7 @@ class Broker:
         emulate: Release = NEWEST,
         users: Iterable[User] | None = None,
         vhosts: Iterable[str] = ("/",),
+        definitions: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         memory_limit: int = DEFAULT_MEMORY_LIMIT,
         max_message_size: int | None = None,
         heartbeat: int = 60,
@@ -86,8 +88,11 @@ class Broker:
             path: A unix socket to listen on as well.
             name: Name under which `memory://name` reaches it within this event loop.
             emulate: Release of RabbitMQ whose behaviour counts where releases differ.
-            users: Who may connect; by default guest with the password guest, who may do anything.
+            users: Who may connect; by default those of the definitions, and without any guest
+                with the password guest, who may do anything.
             vhosts: Virtual hosts to start with.
+            definitions: What to start with beside these, as RabbitMQ exports it: the path of a
+                JSON file, or what it holds.
             memory_limit: Bytes of messages beyond which publishers are blocked.
             max_message_size: Largest body taken, in bytes; the release's own by default.
             heartbeat: Interval offered to clients, in seconds; 0 for none.
@@ -99,6 +104,8 @@ class Broker:
 
         Raises:
             UsageError: Nothing to listen on, or a release that cannot be emulated.
+            DefinitionsError: An entry of the definitions is wrong.
+            OSError: The definitions cannot be read.
         """
         if host is None and path is None and name is None:
             raise UsageError("a broker needs a host, a path or a name to be reached by")
@@ -110,8 +117,16 @@ class Broker:
         self._name = name
         self._clock = clock
         self._emulation: Emulation = emulation_of(emulate)
-        self._users = tuple(users) if users is not None else _default_users(vhosts)
         self._vhosts = tuple(vhosts)
+        self._definitions = (
+            None if definitions is None else read_definitions(definitions, self._emulation)
+        )
+        defined = self._definitions.users if self._definitions is not None else []
+        self._has_default_user = users is None and not defined
+        self._users = _default_users(self._vhosts) if users is None else tuple(users)
+        if defined and users is None:
+            # First whoever may do most, for the address.
+            self._users = tuple(sorted(defined, key=lambda user: ADMINISTRATOR not in user.tags))
         self._memory_limit = memory_limit
         self._consumer_timeout = consumer_timeout
         self._settings = ServerSettings(
@@ -189,9 +204,9 @@ class Broker:
 
     @property
     def _user_info(self) -> str:
-        if not self._users or self._users[0].name == "guest":
+        if self._has_default_user:
             return "guest:guest@"
-        return f"{quote(self._users[0].name, safe='')}@"
+        return f"{quote(self._users[0].name, safe='')}@" if self._users else ""
 
     @property
     def _vhost(self) -> str:
@@ -205,20 +220,43 @@ class Broker:
             return
         loop = asyncio.get_running_loop()
         if self._state is None:
-            self._state = BrokerState(
-                clock=self._clock or LoopClock(loop),
-                emulation=self._emulation,
-                settings=self._settings,
-                users=self._users,
-                vhosts=self._vhosts,
-                memory_limit=self._memory_limit,
-                consumer_timeout=self._consumer_timeout,
-            )
+            self._state = self._new_state(loop)
         try:
             await self._listen(loop)
         except BaseException:
             await self._stop_listening()
             raise
+
+    def _new_state(self, loop: asyncio.AbstractEventLoop) -> BrokerState:
+        state = BrokerState(
+            clock=self._clock or LoopClock(loop),
+            emulation=self._emulation,
+            settings=self._settings,
+            users=self._users,
+            vhosts=self._vhosts,
+            memory_limit=self._memory_limit,
+            consumer_timeout=self._consumer_timeout,
+        )
+        if self._definitions is not None:
+            acting_user = self._users[0].name if self._has_default_user else None
+            load_definitions(state, self._definitions, acting_user)
+        return state
+
+    def export_definitions(self, vhost: str | None = None) -> dict[str, Any]:
+        """Return everything but messages, as RabbitMQ exports it and can load it.
+
+        Args:
+            vhost: The virtual host to export alone; by default all of them, and the users.
+
+        Raises:
+            UsageError: It is not running, or there is no such virtual host.
+        """
+        if vhost is None:
+            return export_definitions(self.state)
+        found = self.state.vhosts.get(vhost)
+        if found is None:
+            raise UsageError(f"there is no virtual host {vhost!r}")
+        return export_definitions(self.state, found)
 
     async def stop(self) -> None:
         """Close every connection in order (320) and stop listening. Idempotent."""
@@ -300,7 +338,7 @@ class Broker:
 
 def _default_users(vhosts: Iterable[str]) -> tuple[User, ...]:
     everywhere = {vhost: Permission() for vhost in vhosts}
-    return (new_user("guest", "guest", tags=("administrator",), permissions=everywhere),)
+    return (new_user("guest", "guest", tags=(ADMINISTRATOR,), permissions=everywhere),)
 
 
 def _server_properties(emulation: Emulation) -> FieldTable:

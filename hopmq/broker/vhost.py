@@ -18,6 +18,7 @@ from hopmq.broker.policies import Policies, Policy
 from hopmq.broker.queues.queue import Queue
 from hopmq.broker.refusal import Refusal
 from hopmq.broker.reply_to import PREFIX, ReplyAddresses
+from hopmq.broker.vhost_metadata import VhostMetadata
 from hopmq.wire import Published
 
 _PREDECLARED: Final = (
@@ -52,6 +53,7 @@ class VirtualHost:
         emulation, rules: Which release's behaviour is asked for.
         exchanges, queues: By name.
         policies: Those of this virtual host.
+        metadata: What it says of itself.
         replies: Consumers that wait for replies without a queue (direct reply-to).
     """
 
@@ -72,6 +74,7 @@ class VirtualHost:
         self.replies: ReplyAddresses = replies
         self.rules: RoutingRules = RULES[emulation.release]
         self.policies: Policies = Policies()
+        self.metadata: VhostMetadata = VhostMetadata()
         self.exchanges: dict[str, Exchange] = {}
         self.queues: dict[str, Queue] = {}
         self._bound: dict[Destination, dict[Binding, None]] = {}

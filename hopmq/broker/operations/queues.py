@@ -18,6 +18,7 @@ from hopmq.wire import new_method
 
 if TYPE_CHECKING:
     from hopmq.broker.channel import BrokerChannel
+    from hopmq.broker.vhost import VirtualHost
 
 _RESERVED: Final = "amq."
 _GENERATED: Final = "amq.gen-"
@@ -54,10 +55,10 @@ def _declare_reply_address(channel: "BrokerChannel", name: str, method: Methods.
 
 def _declared(channel: "BrokerChannel", name: str, method: Methods.Declare) -> Queue:
     vhost = channel.vhost
-    arguments = method.arguments or {}
+    arguments = _with_default_type(vhost, method)
     if not name:
         name = _GENERATED + secrets.token_urlsafe(16)
-        return _new(channel, name, method, arguments, server_named=True)
+        return create_queue(channel, name, method, arguments, server_named=True)
     channel.peer.require("configure", "queue", name)
     present = vhost.queues.get(name)
     if present is not None:
@@ -66,14 +67,28 @@ def _declared(channel: "BrokerChannel", name: str, method: Methods.Declare) -> Q
         return present
     if name.startswith(_RESERVED):
         raise _reserved(name)
-    return _new(channel, name, method, arguments, server_named=False)
+    return create_queue(channel, name, method, arguments, server_named=False)
 
 
 def _reserved(name: str) -> Refusal:
     return Refusal(403, f"ACCESS_REFUSED - queue name '{name}' contains reserved prefix 'amq.*'")
 
 
-def _new(
+def _with_default_type(vhost: "VirtualHost", method: Methods.Declare) -> Mapping[str, Any]:
+    """Return the arguments, with the virtual host's own kind of queue where they name none."""
+    arguments: Mapping[str, Any] = method.arguments or {}
+    kind = vhost.metadata.default_queue_type
+    if (
+        kind in (None, "classic")
+        or not method.durable
+        or method.exclusive
+        or "x-queue-type" in arguments
+    ):
+        return arguments
+    return {**arguments, "x-queue-type": kind}
+
+
+def create_queue(
     channel: "BrokerChannel",
     name: str,
     method: Methods.Declare,
@@ -81,6 +96,11 @@ def _new(
     *,
     server_named: bool,
 ) -> Queue:
+    """Return a new queue of the channel's virtual host, where there is none of that name.
+
+    Raises:
+        Refusal: The declaration means nothing.
+    """
     vhost = channel.vhost
     kind = kind_of(arguments)
     check_declaration(
