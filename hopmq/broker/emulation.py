@@ -25,6 +25,8 @@ class Emulation:
         delayed_retry: Whether quorum queues know `x-delayed-retry-type`.
         quorum_priorities: Levels of priority that a quorum queue has; 1 for none.
         strict_priorities: Whether a quorum queue serves higher priorities first, always.
+        exchanges_survive: Whether exchanges outlive a restart though they are not durable; and
+            whether auto-delete ones, durable or not, do not when it took their last binding.
     """
 
     release: Release
@@ -38,6 +40,7 @@ class Emulation:
     delayed_retry: bool
     quorum_priorities: int
     strict_priorities: bool
+    exchanges_survive: bool
 
 
 _EMULATIONS: Final[dict[str, Emulation]] = {
@@ -53,6 +56,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         delayed_retry=False,
         quorum_priorities=1,
         strict_priorities=False,
+        exchanges_survive=False,
     ),
     "4.0": Emulation(
         release="4.0",
@@ -66,6 +70,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         delayed_retry=False,
         quorum_priorities=2,
         strict_priorities=False,
+        exchanges_survive=False,
     ),
     "4.3": Emulation(
         release="4.3",
@@ -79,6 +84,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         delayed_retry=True,
         quorum_priorities=32,
         strict_priorities=True,
+        exchanges_survive=True,
     ),
 }
 

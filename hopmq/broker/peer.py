@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("hopmq.broker")
 
+SHUTDOWN: Final = "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"
 _TURN_SIZE: Final = 256 * 1024
 """Bytes written to one client in one turn of the loop; the others have their turn then."""
 
@@ -112,7 +113,7 @@ class Peer:
         logger.warning("%s: closed: %d %s", self.label, refusal.code, refusal.text)
         self._begin_close(refusal.code, refusal.text, index)
 
-    def close(self, code: int = 320, text: str = "CONNECTION_FORCED - broker shut down") -> None:
+    def close(self, code: int = 320, text: str = SHUTDOWN) -> None:
         """Close the connection in order."""
         self._begin_close(code, text, 0)
         self.link.flush()

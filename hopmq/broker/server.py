@@ -20,6 +20,7 @@ from hopmq.broker.definitions import export_definitions, load_definitions, read_
 from hopmq.broker.emulation import NEWEST, Emulation, Release, emulation_of
 from hopmq.broker.login import EXTERNAL, MECHANISMS
 from hopmq.broker.peer import Peer
+from hopmq.broker.restart import come_back, end_connections, go_away
 from hopmq.broker.state import BrokerState
 from hopmq.core.settings import ServerSettings, Tuning
 from hopmq.errors import UsageError
@@ -31,7 +32,6 @@ from hopmq.wire.limits import DEFAULT_FRAME_MAX
 logger: logging.Logger = logging.getLogger("hopmq.broker")
 
 DEFAULT_MEMORY_LIMIT: Final = 512 * 1024 * 1024
-_CLOSE_TIMEOUT: Final = 5.0
 
 CAPABILITIES: Final[dict[str, bool]] = {
     "publisher_confirms": True,
@@ -150,7 +150,7 @@ class Broker:
     @property
     def is_running(self) -> bool:
         """Whether clients can connect."""
-        return bool(self._servers) or self._listener is not None
+        return bool(self._servers) or (self._listener is not None and not self._listener.is_away)
 
     @property
     def emulates(self) -> str:
@@ -215,16 +215,18 @@ class Broker:
     # --- life --------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Begin to listen. Does nothing when it runs already."""
+        """Begin to listen, with what `stop` has kept. Does nothing when it runs already."""
         if self.is_running:
             return
         loop = asyncio.get_running_loop()
         if self._state is None:
             self._state = self._new_state(loop)
+        else:
+            come_back(self._state)
         try:
             await self._listen(loop)
         except BaseException:
-            await self._stop_listening()
+            await self._stop_listening(away=False)
             raise
 
     def _new_state(self, loop: asyncio.AbstractEventLoop) -> BrokerState:
@@ -258,20 +260,36 @@ class Broker:
             raise UsageError(f"there is no virtual host {vhost!r}")
         return export_definitions(self.state, found)
 
-    async def stop(self) -> None:
-        """Close every connection in order (320) and stop listening. Idempotent."""
-        await self._stop_listening()
+    async def stop(self, *, keep: bool = False, abrupt: bool = False) -> None:
+        """End every connection and stop listening. Idempotent.
+
+        Args:
+            keep: Have after the next `start` what RabbitMQ has after a restart: users, policies,
+                durable exchanges and queues with their bindings, and persistent messages. Without,
+                everything is forgotten.
+            abrupt: Drop the connections without a word, as a crash would, rather than close them
+                in order (320).
+        """
+        await self._stop_listening(away=keep)
         if self._state is None:
             return
-        peers = list(self._state.peers)
-        for peer in peers:
-            peer.close()
-        lost = [peer.link.lost for peer in peers]
-        if lost:
-            await asyncio.wait(lost, timeout=_CLOSE_TIMEOUT)
-        for peer in list(self._state.peers):
-            peer.link.abort()
-        self._state = None
+        await end_connections(self._state, abrupt=abrupt)
+        if keep:
+            go_away(self._state, abrupt=abrupt)
+        else:
+            self._state = None
+
+    async def restart(self, *, keep: bool = True, abrupt: bool = False) -> None:
+        """Stop, and start on the same addresses.
+
+        Args:
+            keep: As for `stop`; what is durable is kept by default.
+            abrupt: As for `stop`.
+        """
+        await self.stop(keep=True, abrupt=abrupt)
+        if not keep:
+            self._state = None
+        await self.start()
 
     async def __aenter__(self) -> Self:
         """Begin to listen."""
@@ -302,7 +320,9 @@ class Broker:
         if self._path is not None:
             _remove_stale_socket(self._path)
             self._servers.append(await loop.create_unix_server(plain, self._path))
-        if self._name is not None:
+        if self._listener is not None:
+            self._listener.is_away = False
+        elif self._name is not None:
             self._listener = listen(self._name, plain)
 
     async def _listen_for_tls(
@@ -319,11 +339,14 @@ class Broker:
         self._servers.append(server)
         self._tls_port = server.sockets[0].getsockname()[1]
 
-    async def _stop_listening(self) -> None:
+    async def _stop_listening(self, *, away: bool) -> None:
+        """Take no more clients; with `away`, keep the name for our return."""
         servers, self._servers = self._servers, []
         for server in servers:
             server.close()
-        if self._listener is not None:
+        if self._listener is not None and away:
+            self._listener.is_away = True
+        elif self._listener is not None:
             self._listener.close()
             self._listener = None
         if self._path is not None:

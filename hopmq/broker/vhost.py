@@ -244,6 +244,13 @@ class VirtualHost:
             source.router.unbind(binding)
             self._drop_unbound(source)
 
+    def detach(self, destination: Destination) -> None:
+        """Remove all bindings to `destination`; auto-delete exchanges stay, even without any."""
+        for binding in self._bound.pop(destination, {}):
+            source = self.exchanges.get(binding.source)
+            if source is not None:
+                source.router.unbind(binding)
+
     def _drop_unbound(self, exchange: Exchange) -> None:
         if exchange.auto_delete and exchange.router.is_empty:
             self.delete_exchange(exchange)

@@ -24,6 +24,7 @@ class Listener:
 
     Attributes:
         name: The name.
+        is_away: Whether connections are refused for now; nobody else can have the name.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Listener:
     ) -> None:
         """Belong to the switchboard of a loop."""
         self.name: str = name
+        self.is_away: bool = False
         self.new_protocol: Callable[[], asyncio.BaseProtocol] = factory
         self._switchboard = switchboard
 
@@ -56,7 +58,7 @@ class _Switchboard:
                 if name not in self.listeners:
                     await importlib.import_module(_IN_PROCESS_BROKER).start(name)
         listener = self.listeners.get(name)
-        if listener is None:
+        if listener is None or listener.is_away:
             raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
         return listener
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hopmq.broker.clock import Timer
-from hopmq.broker.message import EXPIRATION, OVERHEAD, Entry, time_to_live
+from hopmq.broker.message import EXPIRATION, OVERHEAD, Entry, is_persistent, time_to_live
 from hopmq.broker.queues.backlog import Backlog, FifoBacklog, PriorityBacklog
 from hopmq.broker.queues.queue import EXPIRED, MAXLEN, REJECTED, Queue
 from hopmq.broker.queues.settings import DROP_HEAD, REJECT_PUBLISH_DLX, QueueSettings
@@ -175,6 +175,28 @@ class ClassicQueue(Queue):
         self._backlog.clear()
         self._bytes = 0
         return count
+
+    def go_away(self, *, abrupt: bool) -> None:
+        """Lose what is not persistent; a crash also leaves open what was delivered before it."""
+        super().go_away(abrupt=abrupt)
+        entries = [self._backlog.pop() for _ in range(len(self._backlog))]
+        self._memory.release(self._bytes + len(entries) * OVERHEAD)
+        self._bytes = 0
+        for entry in entries:
+            if self._outlives_restart(entry):
+                entry.redelivered = entry.redelivered or abrupt
+                self._restore(entry)
+
+    def _outlives_restart(self, entry: Entry) -> bool:
+        return is_persistent(entry.message)
+
+    def _restore(self, entry: Entry) -> None:
+        self._memory.add(entry.size + OVERHEAD)
+        self._bytes += entry.size
+        if entry.redelivered:
+            self._backlog.put_back(entry)
+        else:
+            self._backlog.append(entry.message, entry.expires_at)
 
     def close(self) -> None:
         """Drop everything; the virtual host has let go of the queue."""

@@ -172,6 +172,16 @@ class Queue(ABC):
             clock = self.vhost.clock
             self._idle_timer = clock.call_at(clock.time() + self.settings.expires, self._expire)
 
+    def forget_consumers(self) -> None:
+        """Be as if nobody had consumed yet: an auto-delete queue outlives a crash."""
+        self._had_consumers = False
+
+    def go_away(self, *, abrupt: bool) -> None:
+        """Lose what does not outlive a restart; with `abrupt`, a crash."""
+        self._had_consumers = False
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+
     def close(self) -> None:
         """Drop everything; the virtual host has let go of the queue."""
         self.is_deleted = True

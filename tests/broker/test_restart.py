@@ -1,0 +1,111 @@
+"""The embedded broker goes away and comes back, on its addresses, with its state or without it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+import hopmq
+from hopmq.broker import Broker, Permission, Policy, new_user
+from hopmq.testing import TurnedClock
+
+SECONDS = 10.0
+
+
+@pytest.fixture(autouse=True)
+async def _bounded(anyio_backend: object) -> AsyncIterator[None]:
+    async with asyncio.timeout(SECONDS):
+        yield
+
+
+async def messages(url: str, queue: str) -> int:
+    """Return how many messages a durable queue has."""
+    async with hopmq.connect(url) as connection:
+        return (await connection.declare_queue(queue, passive=True)).message_count
+
+
+async def leave(url: str, queue: str) -> None:
+    """Leave a persistent message in a durable queue."""
+    async with hopmq.connect(url) as connection, connection.channel() as channel:
+        await connection.declare_queue(queue)
+        await channel.publish(b"kept", routing_key=queue)
+
+
+@pytest.mark.parametrize("listening", ["tcp", "unix", "memory"])
+async def test_a_restarted_broker_has_its_addresses_and_its_messages(
+    listening: str, name: str, tmp_path: Path
+) -> None:
+    where = {
+        "tcp": Broker(),
+        "unix": Broker(host=None, path=tmp_path / "socket"),
+        "memory": Broker(host=None, name=name),
+    }
+    async with where[listening] as broker:
+        url = broker.url
+        await leave(url, "q")
+        await broker.restart()
+        assert broker.url == url
+        assert await messages(url, "q") == 1
+
+
+async def test_without_its_state_nothing_is_left() -> None:
+    async with Broker() as broker:
+        await leave(broker.url, "q")
+        await broker.restart(keep=False)
+        with pytest.raises(hopmq.NotFoundError):
+            await messages(broker.url, "q")
+
+
+async def test_users_virtual_hosts_and_policies_are_kept() -> None:
+    async with Broker() as broker:
+        user = new_user("late", "secret", permissions={"second": Permission()})
+        broker.state.add_vhost("second").policies.set(Policy(name="p", pattern="x"))
+        broker.state.access.set(user)
+        await broker.restart()
+        url = f"amqp://late:secret@127.0.0.1:{broker.port}/second"
+        async with hopmq.connect(url):
+            assert [each.name for each in broker.state.vhosts["second"].policies] == ["p"]
+
+
+async def test_while_a_broker_is_away_nobody_answers_under_its_name(name: str) -> None:
+    async with Broker(host=None, name=name) as broker:
+        await broker.stop(keep=True)
+        assert not broker.is_running
+        with pytest.raises(hopmq.ConnectError):
+            await hopmq.connect(broker.memory_url)
+        await broker.start()
+        async with hopmq.connect(broker.memory_url):
+            assert broker.is_running
+
+
+async def test_a_crash_says_nothing() -> None:
+    async with Broker() as broker:
+        connection = await hopmq.connect(broker.url)
+        await broker.restart(abrupt=True)
+        assert isinstance(await connection.wait_closed(), hopmq.ConnectionLostError)
+
+
+async def test_a_queue_does_not_age_while_its_broker_is_away() -> None:
+    clock = TurnedClock()
+    async with Broker(clock=clock, heartbeat=0) as broker:
+        async with hopmq.connect(broker.url) as connection:
+            await connection.declare_queue("q", arguments={"x-expires": 10_000})
+        await broker.stop(keep=True)
+        await clock.advance(60)
+        await broker.start()
+        assert await messages(broker.url, "q") == 0
+        await clock.advance(11)
+        with pytest.raises(hopmq.NotFoundError):
+            await messages(broker.url, "q")
+
+
+async def test_memory_is_accounted_for_after_a_restart() -> None:
+    async with Broker() as broker:
+        await leave(broker.url, "q")
+        before = broker.state.memory.used
+        await broker.restart()
+        assert broker.state.memory.used == before > 0
+        async with hopmq.connect(broker.url) as connection:
+            await connection.delete_queue("q")
+        assert broker.state.memory.used == 0
