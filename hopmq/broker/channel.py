@@ -11,7 +11,7 @@ from hopmq.broker.consumer import Consumer
 from hopmq.broker.message import Entry
 from hopmq.broker.operations import OPERATIONS
 from hopmq.broker.publishing import Publishing
-from hopmq.broker.queues.queue import Queue
+from hopmq.broker.queues.queue import Comeback, Queue
 from hopmq.broker.refusal import Refusal
 from hopmq.broker.reply_to import ReplyAddress
 from hopmq.core.channel import ChannelCore
@@ -176,7 +176,8 @@ class BrokerChannel:
         elif verdict is Verdict.DISCARDED:
             self._discard(tags)
         else:
-            self.take_back(tags, failed=verdict is Verdict.REJECTED)
+            rejected = verdict is Verdict.REJECTED
+            self.take_back(tags, Comeback.REJECTED if rejected else Comeback.NACKED)
 
     def _acknowledge(self, tags: list[int]) -> None:
         queues: dict[Queue, None] = {}
@@ -197,7 +198,7 @@ class BrokerChannel:
             queue.discard(entry)
             queue.dispatch()
 
-    def take_back(self, tags: list[int], *, failed: bool) -> None:
+    def take_back(self, tags: list[int], how: Comeback) -> None:
         """Put deliveries back into their queues."""
         returned: dict[Queue, list[Entry]] = {}
         for tag in tags:
@@ -205,7 +206,7 @@ class BrokerChannel:
             self._released(consumer)
             returned.setdefault(queue, []).append(entry)
         for queue, entries in returned.items():
-            queue.take_back(entries, failed=failed)
+            queue.take_back(entries, how)
 
     def _released(self, consumer: Consumer | None) -> None:
         """Take note that a delivery is settled, so that there is room for another."""
@@ -285,7 +286,7 @@ class BrokerChannel:
             consumer.queue.roster.remove(consumer)
         if self.reply_address is not None:
             self.vhost.replies.remove(self.reply_address)
-        self.take_back(list(self.unsettled), failed=True)
+        self.take_back(list(self.unsettled), Comeback.ABANDONED)
         for consumer in consumers.values():
             consumer.queue.remove_consumer(consumer)
 

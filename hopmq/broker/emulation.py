@@ -27,6 +27,14 @@ class Emulation:
         strict_priorities: Whether a quorum queue serves higher priorities first, always.
         exchanges_survive: Whether exchanges outlive a restart though they are not durable; and
             whether auto-delete ones, durable or not, do not when it took their last binding.
+        past_follows: Whether a dead message's next queue knows that it was delivered before:
+            nowhere, between quorum queues, or everywhere.
+        property_bytes: Whether the bytes of a quorum queue are those of properties, too.
+        rising_consumers: Whether the active consumer of a quorum queue makes way for one of a
+            higher priority.
+        stream_filters: Whether streams filter for their consumers.
+        stream_nacks: Whether a nack to a stream is as good as an ack.
+        queue_timeouts: Whether queues have delivery acknowledgement timeouts of their own.
     """
 
     release: Release
@@ -41,6 +49,12 @@ class Emulation:
     quorum_priorities: int
     strict_priorities: bool
     exchanges_survive: bool
+    past_follows: Literal["nowhere", "quorum", "everywhere"]
+    property_bytes: bool
+    rising_consumers: bool
+    stream_filters: bool
+    stream_nacks: bool
+    queue_timeouts: bool
 
 
 _EMULATIONS: Final[dict[str, Emulation]] = {
@@ -57,6 +71,12 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         quorum_priorities=1,
         strict_priorities=False,
         exchanges_survive=False,
+        past_follows="nowhere",
+        property_bytes=False,
+        rising_consumers=False,
+        stream_filters=False,
+        stream_nacks=False,
+        queue_timeouts=False,
     ),
     "4.0": Emulation(
         release="4.0",
@@ -71,6 +91,12 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         quorum_priorities=2,
         strict_priorities=False,
         exchanges_survive=False,
+        past_follows="quorum",
+        property_bytes=False,
+        rising_consumers=True,
+        stream_filters=True,
+        stream_nacks=True,
+        queue_timeouts=True,
     ),
     "4.3": Emulation(
         release="4.3",
@@ -85,6 +111,12 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         quorum_priorities=32,
         strict_priorities=True,
         exchanges_survive=True,
+        past_follows="everywhere",
+        property_bytes=True,
+        rising_consumers=True,
+        stream_filters=True,
+        stream_nacks=True,
+        queue_timeouts=True,
     ),
 }
 

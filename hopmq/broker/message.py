@@ -22,6 +22,22 @@ EXPIRATION: Final = 0x01
 USER_ID: Final = 0x10
 
 
+class Annotations:
+    """What the broker knows of a message beside its bytes; the message's `context`.
+
+    Attributes:
+        keys: The keys it is routed by.
+        died: Whether it is a dead letter, so that its header `x-death` is the broker's own.
+    """
+
+    __slots__ = ("died", "keys")
+
+    def __init__(self, keys: tuple[str, ...], *, died: bool = False) -> None:
+        """Know this."""
+        self.keys: tuple[str, ...] = keys
+        self.died: bool = died
+
+
 class Entry:
     """A message's place in one queue.
 
@@ -30,8 +46,9 @@ class Entry:
         position: Its place in the queue's order; smaller is older.
         redelivered: Whether it was delivered before.
         expires_at: When it expires, on the broker's clock; None for never.
-        deliveries: How often a consumer has given it back (quorum queues).
-        acquired: How often it was handed to a consumer (quorum queues).
+        deliveries: How often its delivery has failed (quorum queues).
+        acquired: How often it came back from a consumer (quorum queues). Negative in either for
+            what was counted in the queue that it died in: shown once, then counted anew.
     """
 
     __slots__ = ("acquired", "deliveries", "expires_at", "message", "position", "redelivered")
@@ -44,6 +61,12 @@ class Entry:
         self.expires_at: float | None = expires_at
         self.deliveries: int = 0
         self.acquired: int = 0
+
+    def go_on_from(self, past: "Entry") -> None:
+        """Know of the deliveries in another queue, where the message died."""
+        self.redelivered = past.redelivered
+        self.deliveries = past.deliveries
+        self.acquired = past.acquired
 
     def __lt__(self, other: "Entry") -> bool:
         """Order by position."""

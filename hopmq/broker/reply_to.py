@@ -36,8 +36,9 @@ class ReplyAddress:
         self.channel: BrokerChannel = channel
         self.tag: str = tag
 
-    def publish(self, message: Published) -> bool:
+    def publish(self, message: Published, *, past: Entry | None = None) -> bool:
         """Send a reply on."""
+        del past  # a channel has no memory of what came
         self.channel.deliver_reply(self.tag, Entry(message, 0, None))
         return True
 

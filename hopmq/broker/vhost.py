@@ -1,11 +1,10 @@
 """A virtual host: its exchanges, queues and bindings, and the ways of messages through them."""
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol, cast
 
+from hopmq.broker.burial import Burial
 from hopmq.broker.clock import Clock
-from hopmq.broker.dead_letters import dead_lettered, is_circle
 from hopmq.broker.emulation import Emulation
 from hopmq.broker.exchanges.binding import Binding, Destination
 from hopmq.broker.exchanges.exchange import Exchange
@@ -13,7 +12,7 @@ from hopmq.broker.exchanges.resolution import resolve
 from hopmq.broker.exchanges.rules import RULES, RoutingRules
 from hopmq.broker.exchanges.sender_selected import routing_keys_of, without_blind
 from hopmq.broker.memory_limit import MemoryLimit
-from hopmq.broker.message import HEADERS, OVERHEAD
+from hopmq.broker.message import HEADERS, OVERHEAD, Annotations, Entry
 from hopmq.broker.policies import Policies, Policy
 from hopmq.broker.queues.queue import Queue
 from hopmq.broker.refusal import Refusal
@@ -39,8 +38,13 @@ class Target(Protocol):
     def name(self) -> str:
         """The routing key that reaches it."""
 
-    def publish(self, message: Published) -> bool:
-        """Take a message; False when it is refused."""
+    def publish(self, message: Published, *, past: Entry | None = None) -> bool:
+        """Take a message; False when it is refused.
+
+        Args:
+            message: What to take.
+            past: Its place in a queue where it died, if this one is to know of it.
+        """
 
 
 class VirtualHost:
@@ -78,8 +82,7 @@ class VirtualHost:
         self.exchanges: dict[str, Exchange] = {}
         self.queues: dict[str, Queue] = {}
         self._bound: dict[Destination, dict[Binding, None]] = {}
-        self._dead: deque[tuple[Queue, Published, str]] = deque()
-        self._burying = False
+        self._burial = Burial(self)
         for exchange, kind in _PREDECLARED:
             internal = exchange == "amq.rabbitmq.trace"
             self.exchanges[exchange] = Exchange(
@@ -140,15 +143,15 @@ class VirtualHost:
 
     def _keys_of(self, message: Published) -> tuple[str, ...]:
         """Return a message's routing keys; those that nobody may see are kept beside it."""
-        if isinstance(message.context, tuple):
-            return message.context
+        if isinstance(message.context, Annotations):
+            return message.context.keys
         if not message.raw_properties[0] & HEADERS:
             return (message.routing_key,)
         keys = routing_keys_of(message)
         if len(keys) > 1:
             message.raw_properties = without_blind(message)
             message.properties = None  # to be decoded again
-            message.context = keys
+            message.context = Annotations(keys)
         return keys
 
     def _named(self, names: Sequence[str]) -> Sequence[Target]:
@@ -186,38 +189,23 @@ class VirtualHost:
                 return (address,)
         return ()
 
-    def dead_letter(self, queue: Queue, message: Published, reason: str) -> None:
-        """Send a message that died in `queue` where its dead messages go, if anywhere."""
-        if queue.settings.dead_letter_exchange is None:
-            return
-        self._dead.append((queue, message, reason))
-        # One after the other: the death of one message may cause the next.
-        if self._burying:
-            return
-        self._burying = True
-        try:
-            while self._dead:
-                self._bury(*self._dead.popleft())
-        finally:
-            self._burying = False
+    def dead_letter(
+        self,
+        queue: Queue,
+        entry: Entry,
+        reason: str,
+        then: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Send a message that died in `queue` where its dead messages go, if anywhere.
 
-    def _bury(self, queue: Queue, message: Published, reason: str) -> None:
-        settings = queue.settings
-        exchange = self.exchanges.get(settings.dead_letter_exchange or "")
-        if exchange is None:
-            return
-        dead = dead_lettered(
-            message,
-            queue=queue.name,
-            reason=reason,
-            exchange=exchange.name,
-            routing_key=settings.dead_letter_routing_key,
-            wall=self.clock.wall(),
-            last_death=self.emulation.message_containers,
-        )
-        for target in self.route(dead):
-            if not is_circle(dead, target.name):
-                target.publish(dead)
+        Args:
+            queue: Where it was.
+            entry: The message's place there.
+            reason: Why it died.
+            then: Called with whether it has arrived: it has a new queue, and each has taken it.
+        """
+        if queue.settings.dead_letter_exchange is not None:
+            self._burial.add(queue, entry, reason, then)
 
     # --- bindings --------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from pamqp.commands import Basic, Channel
 
 from hopmq.broker.consumer import Consumer
 from hopmq.broker.operations.queues import find_queue
+from hopmq.broker.queues.queue import Comeback
 from hopmq.broker.refusal import Refusal
 from hopmq.broker.reply_to import PSEUDO_QUEUE
 from hopmq.wire import new_method
@@ -40,8 +41,10 @@ def _consume(channel: "BrokerChannel", method: Basic.Consume) -> None:
     queue = find_queue(channel, method.queue)
     channel.peer.require("read", "queue", queue.name)
     tag = _new_tag(channel, method.consumer_tag)
-    queue.check_consumer(exclusive=method.exclusive)
     arguments = method.arguments or {}
+    queue.check_consumer(
+        channel, no_ack=method.no_ack, exclusive=method.exclusive, arguments=arguments
+    )
     consumer = Consumer(
         channel,
         queue,
@@ -135,12 +138,12 @@ def _recover(channel: "BrokerChannel", method: Basic.Recover) -> None:
     _check_recover(method.requeue)
     # First the answer: what follows it is delivered anew.
     channel.reply(new_method(Basic.RecoverOk))
-    channel.take_back(list(channel.unsettled), failed=False)
+    channel.take_back(list(channel.unsettled), Comeback.NACKED)
 
 
 def _recover_async(channel: "BrokerChannel", method: Basic.RecoverAsync) -> None:
     _check_recover(method.requeue)
-    channel.take_back(list(channel.unsettled), failed=False)
+    channel.take_back(list(channel.unsettled), Comeback.NACKED)
 
 
 def _check_recover(requeue: bool) -> None:

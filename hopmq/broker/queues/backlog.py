@@ -25,6 +25,9 @@ class Backlog(Protocol):
     def append(self, message: Published, expires_at: float | None) -> None:
         """Add what was just published."""
 
+    def append_entry(self, entry: Entry) -> None:
+        """Add what was just published and has a past in another queue."""
+
     def entry(self, message: Published, expires_at: float | None) -> Entry:
         """Return a place for a message that goes to a consumer without waiting."""
 
@@ -65,6 +68,10 @@ class FifoBacklog:
     def append(self, message: Published, expires_at: float | None) -> None:
         """Add what was just published."""
         self._fresh.append(message if expires_at is None else Entry(message, 0, expires_at))
+
+    def append_entry(self, entry: Entry) -> None:
+        """Add what was just published and has a past in another queue."""
+        self._fresh.append(entry)
 
     def entry(self, message: Published, expires_at: float | None) -> Entry:
         """Return a place for a message that goes to a consumer without waiting."""
@@ -119,6 +126,10 @@ class PriorityBacklog:
     def append(self, message: Published, expires_at: float | None) -> None:
         """Add what was just published."""
         self._level_for(message).append(message, expires_at)
+
+    def append_entry(self, entry: Entry) -> None:
+        """Add what was just published and has a past in another queue."""
+        self._level_for(entry.message).append_entry(entry)
 
     def entry(self, message: Published, expires_at: float | None) -> Entry:
         """Return a place for a message that goes to a consumer without waiting."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hopmq.broker.clock import Timer
 from hopmq.broker.message import EXPIRATION, OVERHEAD, Entry, is_persistent, time_to_live
 from hopmq.broker.queues.backlog import Backlog, FifoBacklog, PriorityBacklog
-from hopmq.broker.queues.queue import EXPIRED, MAXLEN, REJECTED, Queue
+from hopmq.broker.queues.queue import EXPIRED, MAXLEN, REJECTED, Comeback, Queue
 from hopmq.broker.queues.settings import DROP_HEAD, REJECT_PUBLISH_DLX, QueueSettings
 from hopmq.wire import Published
 
@@ -68,7 +68,7 @@ class ClassicQueue(Queue):
 
     # --- coming ----------------------------------------------------------------------------
 
-    def publish(self, message: Published) -> bool:
+    def publish(self, message: Published, *, past: Entry | None = None) -> bool:
         """Take a message; False when the queue refuses it."""
         settings = self.settings
         expires_at = None
@@ -79,14 +79,22 @@ class ClassicQueue(Queue):
             consumer = self.roster.next()
             if consumer is not None:
                 self._memory.add(len(message.body) + OVERHEAD)
-                self._hand_over(backlog.entry(message, expires_at), consumer)
+                entry = backlog.entry(message, expires_at)
+                if past is not None:
+                    entry.go_on_from(past)
+                self._hand_over(entry, consumer)
                 return True
         if settings.is_bounded and settings.overflow != DROP_HEAD and self._is_full(message):
             if settings.overflow == REJECT_PUBLISH_DLX:
-                self.vhost.dead_letter(self, message, MAXLEN)
+                self.vhost.dead_letter(self, Entry(message, 0, None), MAXLEN)
             return False
         self._memory.add(len(message.body) + OVERHEAD)
-        backlog.append(message, expires_at)
+        if past is None:
+            backlog.append(message, expires_at)
+        else:
+            entry = Entry(message, 0, expires_at)
+            entry.go_on_from(past)
+            backlog.append_entry(entry)
         self._bytes += len(message.body)
         if settings.is_bounded:
             self._drop_beyond_limits()
@@ -123,7 +131,6 @@ class ClassicQueue(Queue):
         entry = self._backlog.pop()
         self._bytes -= len(entry.message.body)
         self.unsettled += 1
-        self._acquired(entry)
         return entry
 
     def properties_of(self, entry: Entry) -> bytes:
@@ -136,9 +143,6 @@ class ClassicQueue(Queue):
         if consumer.no_ack:
             self.settle(entry)
 
-    def _acquired(self, entry: Entry) -> None:
-        """Take note that `entry` goes to somebody."""
-
     # --- settling --------------------------------------------------------------------------
 
     def settle(self, entry: Entry) -> None:
@@ -146,25 +150,45 @@ class ClassicQueue(Queue):
         self.unsettled -= 1
         self._memory.release(len(entry.message.body) + OVERHEAD)
 
-    def take_back(self, entries: Iterable[Entry], *, failed: bool) -> None:
-        """Put messages back into their old places, to be delivered again."""
+    def take_back(self, entries: Iterable[Entry], how: Comeback) -> None:
+        """Put messages back, to be delivered again."""
+        if self.is_deleted:
+            for entry in entries:
+                self.settle(entry)
+            return
+        counts = how is not Comeback.NACKED or self.vhost.emulation.nack_counts
         for entry in entries:
             self.unsettled -= 1
-            if self.is_deleted:
-                continue
             entry.redelivered = True
-            self._backlog.put_back(entry)
-            self._bytes += len(entry.message.body)
-            if entry.expires_at is not None:
-                self._expiring = True
+            entry.acquired = max(entry.acquired, 0) + 1
+            if counts:
+                entry.deliveries = max(entry.deliveries, 0) + 1
+            self._return(entry, how)
         if self.settings.is_bounded:
             self._drop_beyond_limits()
         self.dispatch()
 
+    def _return(self, entry: Entry, how: Comeback) -> None:
+        """Put a message back into its old place."""
+        del how  # wherever it comes from
+        self._put_back(entry)
+
+    def _put_back(self, entry: Entry) -> None:
+        self._backlog.put_back(entry)
+        self._bytes += len(entry.message.body)
+        if entry.expires_at is not None:
+            self._expiring = True
+
     def discard(self, entry: Entry) -> None:
         """Drop a message that was refused, or send it where dead messages go."""
-        self.settle(entry)
-        self.vhost.dead_letter(self, entry.message, REJECTED)
+        self.unsettled -= 1
+        self._bury(entry, REJECTED)
+
+    def _bury(self, entry: Entry, reason: str) -> None:
+        """Let go of a message that died."""
+        self._memory.release(entry.size + OVERHEAD)
+        if not self.is_deleted:
+            self.vhost.dead_letter(self, entry, reason)
 
     def purge(self) -> int:
         """Drop what is ready; return how many messages that were."""
@@ -265,8 +289,7 @@ class ClassicQueue(Queue):
     def _drop_head(self, reason: str) -> None:
         entry = self._backlog.pop()
         self._bytes -= entry.size
-        self._memory.release(entry.size + OVERHEAD)
-        self.vhost.dead_letter(self, entry.message, reason)
+        self._bury(entry, reason)
 
     def _new_backlog(self) -> Backlog:
         highest = self.settings.max_priority

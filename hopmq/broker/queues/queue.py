@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from hopmq.broker.clock import Timer
@@ -13,6 +14,7 @@ from hopmq.broker.refusal import Refusal
 from hopmq.wire import Published
 
 if TYPE_CHECKING:
+    from hopmq.broker.channel import BrokerChannel
     from hopmq.broker.peer import Peer
     from hopmq.broker.vhost import VirtualHost
 
@@ -20,6 +22,14 @@ EXPIRED: Final = "expired"
 MAXLEN: Final = "maxlen"
 REJECTED: Final = "rejected"
 DELIVERY_LIMIT: Final = "delivery_limit"
+
+
+class Comeback(Enum):
+    """How a delivery that was not settled came back to its queue."""
+
+    NACKED = "its consumer nacked it, or asked for everything again"
+    REJECTED = "its consumer rejected it"
+    ABANDONED = "its channel was closed"
 
 
 class Queue(ABC):
@@ -61,8 +71,8 @@ class Queue(ABC):
         self.auto_delete: bool = auto_delete
         self.arguments: Mapping[str, Any] = arguments
         self.policy: Mapping[str, Any] = policy
-        self.settings: QueueSettings = queue_settings(arguments, policy, vhost.emulation)
-        self.roster: Roster = Roster(self.settings.single_active_consumer)
+        self.settings: QueueSettings = self._read_settings()
+        self.roster: Roster = self._new_roster()
         self.unsettled: int = 0
         self.is_deleted: bool = False
         self._had_consumers = False
@@ -72,6 +82,17 @@ class Queue(ABC):
     def __repr__(self) -> str:
         """Show kind, name and counts."""
         return f"<{type(self).__name__} {self.name!r} {self.ready} ready, {self.unsettled} out>"
+
+    @property
+    def label(self) -> str:
+        """What it is called in the texts of refusals."""
+        return f"queue '{self.name}' in vhost '{self.vhost.name}'"
+
+    def _read_settings(self) -> QueueSettings:
+        return queue_settings(self.arguments, self.policy, self.vhost.emulation)
+
+    def _new_roster(self) -> Roster:
+        return Roster(self.settings.single_active_consumer)
 
     # --- messages --------------------------------------------------------------------------
 
@@ -86,8 +107,13 @@ class Queue(ABC):
         """Bytes of the bodies that wait for a consumer."""
 
     @abstractmethod
-    def publish(self, message: Published) -> bool:
-        """Take a message; False when the queue refuses it."""
+    def publish(self, message: Published, *, past: Entry | None = None) -> bool:
+        """Take a message; False when the queue refuses it.
+
+        Args:
+            message: What to take.
+            past: Its place in a queue where it died, if this one is to know of it.
+        """
 
     @abstractmethod
     def get(self) -> Entry | None:
@@ -102,13 +128,8 @@ class Queue(ABC):
         """Forget a message that was acknowledged, or needed no acknowledgement."""
 
     @abstractmethod
-    def take_back(self, entries: Iterable[Entry], *, failed: bool) -> None:
-        """Put messages back that were not settled, oldest first.
-
-        Args:
-            entries: Which.
-            failed: True for a reject, and for a consumer that is gone; False for a nack.
-        """
+    def take_back(self, entries: Iterable[Entry], how: Comeback) -> None:
+        """Put messages back that were not settled, oldest first."""
 
     @abstractmethod
     def discard(self, entry: Entry) -> None:
@@ -128,15 +149,26 @@ class Queue(ABC):
 
     # --- consumers -------------------------------------------------------------------------
 
-    def check_consumer(self, *, exclusive: bool) -> None:
-        """Refuse a consumer that may not stand beside those there are (AMQP 0-9-1, 1.8.3.3)."""
+    def check_consumer(
+        self,
+        channel: "BrokerChannel",
+        *,
+        no_ack: bool,
+        exclusive: bool,
+        arguments: Mapping[str, Any],
+    ) -> None:
+        """Refuse a consumer that may not stand beside those there are (AMQP 0-9-1, 1.8.3.3).
+
+        Args:
+            channel: Where the consumer would be.
+            no_ack: Whether it would acknowledge nothing.
+            exclusive: Whether it wants to be alone.
+            arguments: Those of its `basic.consume`.
+        """
+        del channel, no_ack, arguments
         present = list(self.roster)
         if any(each.exclusive for each in present) or (exclusive and present):
-            raise Refusal(
-                403,
-                f"ACCESS_REFUSED - queue '{self.name}' in vhost '{self.vhost.name}' in "
-                "exclusive use",
-            )
+            raise Refusal(403, f"ACCESS_REFUSED - {self.label} in exclusive use")
 
     def add_consumer(self, consumer: Consumer) -> None:
         """Serve a consumer from now on."""
@@ -160,7 +192,7 @@ class Queue(ABC):
     def apply_policy(self, policy: Mapping[str, Any]) -> None:
         """Go by another policy."""
         self.policy = policy
-        self.settings = queue_settings(self.arguments, policy, self.vhost.emulation)
+        self.settings = self._read_settings()
         self.touch()
 
     def touch(self) -> None:

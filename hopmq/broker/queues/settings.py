@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from hopmq.broker.emulation import Emulation
 
@@ -49,7 +49,7 @@ class QueueSettings:
     at_least_once: bool = False
     max_priority: int = 0
     single_active_consumer: bool = False
-    delivery_limit: int | None = None
+    delivery_limit: float | None = None
     consumer_timeout: float | None = None
     delayed_retry: str = "disabled"
     delayed_retry_min: float | None = None
@@ -71,9 +71,8 @@ def queue_settings(
     for key, value in policy.items():
         if key not in found:
             found[key] = value
-        elif key in _LOWER_WINS:
+        elif key in _LOWER_WINS and _is_number(found[key]) and _is_number(value):
             found[key] = min(found[key], value)
-    limit = found.get("delivery-limit", emulation.default_delivery_limit)
     return QueueSettings(
         message_ttl=_seconds(found.get("message-ttl")),
         expires=_seconds(found.get("expires")),
@@ -85,14 +84,26 @@ def queue_settings(
         at_least_once=found.get("dead-letter-strategy") == "at-least-once",
         max_priority=found.get("max-priority", 0),
         single_active_consumer=found.get("single-active-consumer", False) is True,
-        delivery_limit=None if limit is None or limit < 0 else limit,
-        consumer_timeout=_seconds(found.get("consumer-timeout")),
+        delivery_limit=_delivery_limit(found, emulation),
+        consumer_timeout=_timeout(found, emulation),
         delayed_retry=found.get("delayed-retry-type", "disabled"),
         delayed_retry_min=_seconds(found.get("delayed-retry-min")),
         delayed_retry_max=_seconds(found.get("delayed-retry-max")),
         max_age=_age(found.get("max-age")),
         max_segment_size=found.get("stream-max-segment-size-bytes"),
     )
+
+
+def _delivery_limit(found: Mapping[str, Any], emulation: Emulation) -> float | None:
+    """Return the limit; none below zero, but before 4.0 nothing may come back then."""
+    limit = found.get("delivery-limit", emulation.default_delivery_limit)
+    if not _is_number(limit) or (limit < 0 and emulation.default_delivery_limit is not None):
+        return None
+    return float(limit)
+
+
+def _timeout(found: Mapping[str, Any], emulation: Emulation) -> float | None:
+    return _seconds(found.get("consumer-timeout")) if emulation.queue_timeouts else None
 
 
 _UNITS: Final = {
@@ -110,5 +121,10 @@ def _age(text: str | None) -> float | None:
     return None if text is None else int(text[:-1]) * _UNITS[text[-1]]
 
 
-def _seconds(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
+def _seconds(milliseconds: object) -> float | None:
+    """Read a time; what is no number is no limit, where RabbitMQ does not check it either."""
+    return float(milliseconds) / 1000 if _is_number(milliseconds) else None
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
