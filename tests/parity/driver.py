@@ -258,15 +258,15 @@ class Peer(asyncio.Protocol):
         """Wait until the broker hangs up."""
         await self.wait(lambda: self.gone or None)
 
-    async def until_dropped(self) -> None:
+    async def until_dropped(self, patience: float = PATIENCE) -> None:
         """Wait until the broker hangs up; fail if it says a word before."""
-        await self.wait(lambda: self.gone or None)
+        await self.wait(lambda: self.gone or None, patience)
         if self.closed is not None:
             raise self.closed
 
-    async def wait(self, look: Callable[[], T | None]) -> T:
+    async def wait(self, look: Callable[[], T | None], patience: float = PATIENCE) -> T:
         """Return what `look` finds as soon as it finds something."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             while (found := look()) is None:
                 if self.fault is not None:
                     raise self.fault

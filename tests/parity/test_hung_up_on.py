@@ -5,6 +5,7 @@ from pamqp.commands import Connection
 
 from conftest import RunningBroker
 from hopmq.wire import new_method
+from parity.closed import Dropped
 from parity.driver import Peer, amqplain, plain
 from parity.endings import DROPPED, Script, endings, logs_in
 
@@ -62,6 +63,28 @@ async def _sends_a_large_frame_before_tuning(peer: Peer) -> None:
     await peer.await_tune()
 
 
+HANDSHAKE_TIMEOUT = 10.0
+"""Seconds that RabbitMQ gives a handshake."""
+
+
+async def _says_nothing(peer: Peer) -> None:
+    await peer.until_dropped(2 * HANDSHAKE_TIMEOUT)
+    raise Dropped
+
+
+async def _never_logs_in(peer: Peer) -> None:
+    await peer.greet()
+    await _says_nothing(peer)
+
+
+async def _never_opens(peer: Peer) -> None:
+    await peer.greet()
+    peer.start_ok()
+    await peer.await_tune()
+    peer.tune_ok()
+    await _says_nothing(peer)
+
+
 WITHOUT_A_WORD: dict[str, Script] = {
     "unknown mechanism": logs_in(mechanism="NONE"),
     "mechanism in lower case": logs_in(mechanism="plain"),
@@ -97,6 +120,9 @@ WITHOUT_A_WORD: dict[str, Script] = {
     "channel before start-ok": _opens_a_channel_before_start,
     "close before start-ok": _closes_before_start,
     "close before open": _closes_before_opening,
+    "silence": _says_nothing,
+    "silence instead of start-ok": _never_logs_in,
+    "silence instead of open": _never_opens,
     "large frame before tuning": _sends_a_large_frame_before_tuning,
 }
 
