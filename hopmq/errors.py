@@ -69,14 +69,19 @@ class FrameSyntaxError(HopMQError):
         reply_code: The AMQP reply code that answers it: 501 framing, 502 syntax,
             503 and 540 unknown methods, 504 channel numbers, 505 unexpected frames,
             506 more than the memory limit.
+        frame: The octets of the frame at fault, as far as they have come; empty when it is a
+            value by itself that is malformed.
     """
 
-    def __init__(self, offset: int, reason: str, reply_code: int = 502) -> None:
+    def __init__(
+        self, offset: int, reason: str, reply_code: int = 502, *, frame: bytes = b""
+    ) -> None:
         """Describe a fault at `offset`."""
         super().__init__(f"{reason} (at byte {offset})")
         self.offset: int = offset
         self.reason: str = reason
         self.reply_code: int = reply_code
+        self.frame: bytes = frame
 
     def __eq__(self, other: object) -> bool:
         """Compare by content, so that event lists can be compared."""

@@ -92,11 +92,48 @@ cdef class Decoder:
             self.parse(events)
         except FrameSyntaxError as error:
             self.ended = True
-            self.clear()
-            events.append(FrameSyntaxError(self.offset, error.reason, error.reply_code))
+            frame = self.frame()
+            events.append(
+                FrameSyntaxError(self.offset, error.reason, error.reply_code, frame=frame)
+            )
         finally:
             self.parsing = False
         return events
+
+    def due(self, uint32_t channel):
+        """Return which kind of frame has to come next on a channel."""
+        cdef Partial partial = self.assembly.partial(channel)
+        if partial is None:
+            return "method"
+        return "body" if partial.has_header else "header"
+
+    def skip(self):
+        """Go on behind the frame at fault; False when its head already is wrong.
+
+        To be called before anything else is: what else has come is dropped otherwise.
+        """
+        cdef const uint8_t* head = self.buffer.base() + self.buffer.start
+        cdef int64_t held = self.buffer.end - self.buffer.start
+        cdef int64_t size
+        if not self.ended or held < HEAD_SIZE:
+            return False
+        size = <int64_t>read32(head + 3) + FRAME_OVERHEAD
+        if not is_frame_type(head[0]) or size > min(held, self.frame_max):
+            return False
+        if read16(head + 1) > self.channel_max:
+            return False
+        self.buffer.start += <Py_ssize_t>size
+        self.offset += size
+        self.ended = False
+        return True
+
+    cdef bytes frame(self):
+        # What has come of the frame that parsing stands at.
+        cdef const uint8_t* head = self.buffer.base() + self.buffer.start
+        cdef int64_t size = self.buffer.end - self.buffer.start
+        if size >= HEAD_SIZE:
+            size = min(size, <int64_t>read32(head + 3) + FRAME_OVERHEAD)
+        return PyBytes_FromStringAndSize(<const char*>head, <Py_ssize_t>size)
 
     cdef int refuse_entry(self) except -1:
         raise UsageError("the decoder is parsing already")

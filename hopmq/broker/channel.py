@@ -291,8 +291,8 @@ class BrokerChannel:
             consumer.queue.remove_consumer(consumer)
 
 
-def _unknown(_channel: BrokerChannel, method: Frame) -> None:
-    raise Refusal(540, f"NOT_IMPLEMENTED - {method.name}")
+def _unknown(_channel: BrokerChannel, _method: Frame) -> None:
+    raise Refusal(503, "COMMAND_INVALID - unimplemented method")
 
 
 def _unknown_tag(tag: int) -> Refusal:

@@ -16,6 +16,10 @@ class Emulation:
         release: The release's number, as asked for.
         version: The exact release that the behaviour was compared with.
         max_message_size: Largest body taken, in bytes.
+        frame_min: Smallest frame_max that a client may choose.
+        counts_bodies: Whether a body longer than announced is told at once.
+        counter_offer: Protocol header that answers what is no AMQP 0-9.
+        also_spoken: Protocol headers that are taken for that of AMQP 0-9-1.
         message_containers: Dead-lettering and headers as RabbitMQ writes them since 4.0.
         default_delivery_limit: Deliveries of a quorum queue without a limit of its own, or None.
         global_prefetch: Whether `basic.qos` with `global` is allowed.
@@ -40,6 +44,10 @@ class Emulation:
     release: Release
     version: str
     max_message_size: int
+    frame_min: int
+    counts_bodies: bool
+    counter_offer: bytes
+    also_spoken: tuple[bytes, ...]
     message_containers: bool
     default_delivery_limit: int | None
     global_prefetch: bool
@@ -57,11 +65,18 @@ class Emulation:
     queue_timeouts: bool
 
 
+_AMQP_0_9_1: Final = b"AMQP\0\0\x09\1"
+_AMQP_1_0_SASL: Final = b"AMQP\3\1\0\0"
+
 _EMULATIONS: Final[dict[str, Emulation]] = {
     "3.10": Emulation(
         release="3.10",
         version="3.10.8",
         max_message_size=128 * 1024 * 1024,
+        frame_min=4096,
+        counts_bodies=False,
+        counter_offer=_AMQP_0_9_1,
+        also_spoken=(b"AMQP\1\1\0\x09", b"AMQP\1\1\x08\0"),
         message_containers=False,
         default_delivery_limit=None,
         global_prefetch=True,
@@ -82,6 +97,10 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         release="4.0",
         version="4.0.5",
         max_message_size=16 * 1024 * 1024,
+        frame_min=4096,
+        counts_bodies=False,
+        counter_offer=_AMQP_1_0_SASL,
+        also_spoken=(b"AMQP\1\1\0\x09",),
         message_containers=True,
         default_delivery_limit=20,
         global_prefetch=True,
@@ -102,6 +121,10 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         release="4.3",
         version="4.3.6",
         max_message_size=16 * 1024 * 1024,
+        frame_min=8192,
+        counts_bodies=True,
+        counter_offer=_AMQP_1_0_SASL,
+        also_spoken=(b"AMQP\1\1\0\x09",),
         message_containers=True,
         default_delivery_limit=20,
         global_prefetch=False,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from hopmq.broker.access import Access
-from hopmq.errors import FrameSyntaxError
+from hopmq.errors import FrameSyntaxError, HopMQError
 from hopmq.wire import active
 
 if TYPE_CHECKING:
@@ -14,17 +14,27 @@ MECHANISMS: Final = ("PLAIN", "AMQPLAIN")
 EXTERNAL: Final = "EXTERNAL"
 
 
+class MalformedLoginError(HopMQError):
+    """A response that is none of its mechanism, or a mechanism that was not offered."""
+
+
 def logged_in(
     access: Access, mechanism: str, response: bytes, transport: "asyncio.BaseTransport"
 ) -> str | None:
-    """Return the name of the user whom a response lets in; None when it lets nobody in."""
+    """Return the name of the user whom a response lets in; None when it lets nobody in.
+
+    Raises:
+        MalformedLoginError: The response names nobody at all.
+    """
     if mechanism == EXTERNAL:
         name = _certified_name(transport)
-        return name if name is not None and access.user(name) is not None else None
+        if name is None:
+            raise MalformedLoginError("EXTERNAL without a certificate")
+        return name if access.user(name) is not None else None
     read = _READERS.get(mechanism)
     credentials = None if read is None else read(response)
     if credentials is None:
-        return None
+        raise MalformedLoginError(f"no response of {mechanism}")
     user = access.authenticate(*credentials)
     return None if user is None else user.name
 
@@ -32,7 +42,7 @@ def logged_in(
 def _plain(response: bytes) -> tuple[str, bytes] | None:
     """Read a response of PLAIN (RFC 4616)."""
     parts = response.split(b"\0")
-    if len(parts) != 3:
+    if len(parts) != 3 or parts[0]:
         return None
     return parts[1].decode("utf-8", "replace"), parts[2]
 

@@ -10,7 +10,7 @@ from pamqp.commands import Connection
 from hopmq import wire
 from hopmq.broker.access import Access, Operation
 from hopmq.broker.channel import BrokerChannel
-from hopmq.broker.login import logged_in
+from hopmq.broker.login import MalformedLoginError, logged_in
 from hopmq.broker.queues.queue import Queue
 from hopmq.broker.refusal import Refusal
 from hopmq.core.connection import ConnectionCore
@@ -26,7 +26,7 @@ from hopmq.core.events import (
     VhostRequested,
 )
 from hopmq.core.settings import ServerSettings
-from hopmq.errors import HopMQError, connection_closed
+from hopmq.errors import AuthenticationError, HopMQError, connection_closed
 from hopmq.transport.link import Link
 from hopmq.wire import new_method
 
@@ -204,17 +204,29 @@ class Peer:
 
     def _login(self, event: AuthenticationRequested | ChallengeAnswered) -> None:
         mechanism = getattr(event, "mechanism", "")
-        name = logged_in(self.access, mechanism, event.response, self.link.transport)
+        try:
+            name = logged_in(self.access, mechanism, event.response, self.link.transport)
+        except MalformedLoginError as error:
+            logger.warning("%s: login failed: %s", self.label, error)
+            self.core.refuse(ConnectionRefused(AuthenticationError(str(error))))
+            return
         if name is None:
-            logger.warning("%s: login refused (%s)", self.label, mechanism)
-            self.core.reject(
-                403,
-                "ACCESS_REFUSED - Login was refused using authentication mechanism "
-                f"{mechanism}. For details see the broker logfile.",
-            )
+            self._refuse_login(mechanism)
             return
         self.username = name
         self.core.accept_login()
+
+    def _refuse_login(self, mechanism: str) -> None:
+        """Refuse credentials; a client that does not expect a close is hung up on."""
+        text = (
+            f"ACCESS_REFUSED - Login was refused using authentication mechanism {mechanism}. "
+            "For details see the broker logfile."
+        )
+        logger.warning("%s: login refused (%s)", self.label, mechanism)
+        if self.has_capability("authentication_failure_close"):
+            self.core.reject(403, text)
+        else:
+            self.core.refuse(ConnectionRefused(AuthenticationError(text)))
 
     def _enter(self, event: VhostRequested) -> None:
         vhost = self._broker.vhosts.get(event.virtual_host)

@@ -2,22 +2,11 @@
 
 from typing import Final
 
+from hopmq.core.closing import shortened
 from hopmq.errors import HopMQError
 
 CODES_OF_CHANNEL: Final = frozenset({311, 312, 313, 403, 404, 405, 406})
 """Reply codes that cost a peer its channel and not its connection (AMQP 0-9-1, 1.2)."""
-
-
-_LONGEST: Final = 255
-"""Bytes of a reply text, which is a short string."""
-
-
-def _shortened(text: str) -> str:
-    """Cut a text as RabbitMQ does, so that it ends with three dots."""
-    raw = text.encode()
-    if len(raw) <= _LONGEST:
-        return text
-    return raw[: _LONGEST - 3].decode(errors="ignore") + "..."
 
 
 class Refusal(HopMQError):
@@ -33,6 +22,6 @@ class Refusal(HopMQError):
     def __init__(self, code: int, text: str) -> None:
         """Refuse with a reply code and a text, which is cut to the 255 bytes that travel."""
         self.code: int = code
-        self.text: str = _shortened(text)
+        self.text: str = shortened(text)
         super().__init__(f"{code} {self.text}")
         self.closes_connection: bool = code not in CODES_OF_CHANNEL

@@ -75,6 +75,8 @@ class Broker:
         frame_max: int = DEFAULT_FRAME_MAX,
         channel_max: int = 2047,
         handshake_timeout: float = 10.0,
+        silent_close_delay: float = 3.0,
+        close_timeout: float = 30.0,
         consumer_timeout: float | None = 1800.0,
         clock: Clock | None = None,
     ) -> None:
@@ -99,6 +101,9 @@ class Broker:
             frame_max: Largest frame offered to clients, in bytes.
             channel_max: Number of channels offered to clients.
             handshake_timeout: Seconds a client has to open its connection.
+            silent_close_delay: Seconds before a client is hung up on that makes a mistake while
+                it opens its connection, which RabbitMQ does without a word; 0 for at once.
+            close_timeout: Seconds a client has to answer the broker's close of its connection.
             consumer_timeout: Seconds a delivery may stay unsettled; None for ever.
             clock: Where time comes from; the event loop by default.
 
@@ -133,8 +138,14 @@ class Broker:
             properties=_server_properties(self._emulation),
             mechanisms=MECHANISMS,
             tuning=Tuning(channel_max=channel_max, frame_max=frame_max, heartbeat=heartbeat),
+            frame_min=self._emulation.frame_min,
             max_message_size=max_message_size or self._emulation.max_message_size,
+            counts_bodies=self._emulation.counts_bodies,
+            counter_offer=self._emulation.counter_offer,
+            also_spoken=self._emulation.also_spoken,
+            close_timeout=close_timeout,
             handshake_timeout=handshake_timeout,
+            silent_close_delay=silent_close_delay,
         )
         self._servers: list[asyncio.Server] = []
         self._listener: Listener | None = None
@@ -369,6 +380,8 @@ def _server_properties(emulation: Emulation) -> FieldTable:
         "product": "HopMQ",
         "version": __version__,
         "platform": "Python",
+        "copyright": "The HopMQ authors",
+        "cluster_name": "hopmq@localhost",
         "information": f"embedded broker, in memory; behaves like RabbitMQ {emulation.version}",
         "capabilities": dict(CAPABILITIES),
     }

@@ -1,11 +1,15 @@
 """The methods that close a connection or a channel."""
 
+from typing import Final
+
 from pamqp.base import Frame
 from pamqp.commands import Channel, Connection
 
 from hopmq.errors import ClosedError
 from hopmq.wire import new_method
 from hopmq.wire.limits import SHORTSTR_SIZE
+
+_DOTS: Final = "..."
 
 
 def closing_method(kind: type[Connection.Close] | type[Channel.Close], error: ClosedError) -> Frame:
@@ -18,3 +22,11 @@ def closing_method(kind: type[Connection.Close] | type[Channel.Close], error: Cl
         class_id=error.class_id,
         method_id=error.method_id,
     )
+
+
+def shortened(text: str) -> str:
+    """Cut a text to a short string, as RabbitMQ does: what was cut ends with three dots."""
+    raw = text.encode("utf-8", "replace")
+    if len(raw) <= SHORTSTR_SIZE:
+        return raw.decode()
+    return raw[: SHORTSTR_SIZE - len(_DOTS)].decode("utf-8", "ignore") + _DOTS

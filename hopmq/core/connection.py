@@ -9,12 +9,13 @@ from pamqp.commands import Channel, Connection
 from hopmq import wire
 from hopmq.core.channel import ChannelCore
 from hopmq.core.channel_ids import ChannelIds
-from hopmq.core.closing import closing_method
+from hopmq.core.closing import closing_method, shortened
 from hopmq.core.dispatch import Dispatch
 from hopmq.core.events import ConnectionEnded, ConnectionRefused, CoreEvent
 from hopmq.core.handshake import ClientHandshake, ServerHandshake, Step, describe_garbage
 from hopmq.core.heartbeat import DEAD_AFTER, HeartbeatTimer
 from hopmq.core.replies import NOBODY, ReplyQueue, ReplySlot, Waiter
+from hopmq.core.server_dispatch import ServerDispatch
 from hopmq.core.settings import ClientSettings, ServerSettings, Tuning
 from hopmq.core.states import CONNECTION_MOVES, ChannelState, ConnectionState, Role
 from hopmq.errors import (
@@ -28,7 +29,7 @@ from hopmq.errors import (
 )
 from hopmq.wire import Codec, Decoder, Delivery, Fetched, new_method
 from hopmq.wire.codec import AppendPublish
-from hopmq.wire.limits import DEFAULT_FRAME_MAX, FRAME_MIN_SIZE
+from hopmq.wire.limits import DEFAULT_FRAME_MAX, FRAME_MIN_SIZE, FRAME_OVERHEAD
 
 _PEER_FAULT_HINT: Final = "the peer broke the protocol; please report it with a wire trace"
 
@@ -42,6 +43,17 @@ class AckSource(Protocol):
 
 def _nothing() -> None:
     """Stand in for an owner that is not interested."""
+
+
+def _ignore(events: list[Any]) -> None:
+    """Take what is sent after the end."""
+
+
+def _before_tuning(settings: ClientSettings | ServerSettings) -> int:
+    """Return the largest frame that the peer may send before limits are agreed on."""
+    if isinstance(settings, ServerSettings):
+        return settings.frame_min + FRAME_OVERHEAD
+    return FRAME_MIN_SIZE
 
 
 class ConnectionCore:
@@ -98,18 +110,20 @@ class ConnectionCore:
         delivery_type = delivery_type or self.codec.Delivery
         fetched_type = fetched_type or self.codec.Fetched
         self.decoder: Decoder = self.codec.Decoder(
-            frame_max=FRAME_MIN_SIZE,
+            frame_max=_before_tuning(settings),
             max_message_size=settings.max_message_size,
             delivery_type=delivery_type,
             fetched_type=fetched_type,
         )
         self.get_buffer: Callable[[int], memoryview] = self.decoder.get_buffer
-        self._dispatch = Dispatch(self, delivery_type, fetched_type)
+        dispatch = Dispatch if self.role is Role.CLIENT else ServerDispatch
+        self._dispatch: Dispatch = dispatch(self, delivery_type, fetched_type)
         self._with_acks: list[AckSource] = []
         self._events: list[CoreEvent] = []
         self.add_event: Callable[[CoreEvent], None] = on_event or self._events.append
         self._close_deadline: float | None = None
         self._handshake_deadline: float | None = None
+        self._refusal: ConnectionRefused | None = None
         if isinstance(settings, ServerSettings):
             self._handshake_deadline = now + settings.handshake_timeout
         self._channel_ids = ChannelIds()
@@ -129,7 +143,8 @@ class ConnectionCore:
         """Take note that the link has ended."""
         self._now = now
         if self.state is ConnectionState.HANDSHAKE:
-            self.refuse(ConnectionRefused(self.handshake.receive_eof(reason)))
+            refusal = ConnectionRefused(self.handshake.receive_eof(reason))
+            self._end_handshake(self._refusal or refusal)
         elif self.state is not ConnectionState.CLOSED:
             self.end(ConnectionLostError(reason))
 
@@ -150,10 +165,7 @@ class ConnectionCore:
 
     def data_to_send(self, now: float) -> list[bytes | memoryview]:
         """Return what is to be written, in order; acks of this turn are coalesced here."""
-        if self._with_acks:
-            sources, self._with_acks = self._with_acks, []
-            for source in sources:
-                source.flush_acks()
+        self.flush_acks()
         out, self.out = self.out, []
         self.out_size = 0
         if self.state is ConnectionState.CLOSING and self._close_deadline is None:
@@ -161,6 +173,13 @@ class ConnectionCore:
         if out:
             self.heartbeat.last_sent = now
         return out
+
+    def flush_acks(self) -> None:
+        """Write the acks that were gathered in this turn."""
+        if self._with_acks:
+            sources, self._with_acks = self._with_acks, []
+            for source in sources:
+                source.flush_acks()
 
     def write(self, data: bytes) -> None:
         """Queue encoded frames."""
@@ -261,9 +280,20 @@ class ConnectionCore:
     def reject(self, reply_code: int, reply_text: str) -> None:
         """Refuse the credentials (403) or the virtual host (530), and say so."""
         if self._asking(Step.LOGIN, Step.VERDICT):
-            error = connection_closed(reply_code, reply_text, by_peer=False)
-            self.send(closing_method(Connection.Close, error))
-            self.refuse(ConnectionRefused(HandshakeError(f"refused: {error}")))
+            self.turn_away(reply_code, reply_text)
+
+    def turn_away(self, reply_code: int, reply_text: str) -> None:
+        """End the handshake with a close that says why."""
+        index = Connection.Open.index if self.handshake.step is Step.VERDICT else 0
+        error = connection_closed(
+            reply_code,
+            shortened(reply_text),
+            class_id=index >> 16,
+            method_id=index & 0xFFFF,
+            by_peer=False,
+        )
+        self.send(closing_method(Connection.Close, error))
+        self._end_handshake(ConnectionRefused(HandshakeError(f"refused: {error}")))
 
     def _asking(self, *steps: Step) -> ServerHandshake | None:
         """Return the handshake that wants a verdict; None when its client has gone meanwhile."""
@@ -286,8 +316,12 @@ class ConnectionCore:
     def _tune(self, tuning: Tuning) -> None:
         self.tuning = tuning
         self.frame_max = tuning.frame_max
-        self.decoder.frame_max = tuning.frame_max
-        self.decoder.channel_max = tuning.channel_max
+        if self.role is Role.SERVER:
+            # As RabbitMQ does: a limit of payloads, and of the number of channels.
+            self.decoder.frame_max = tuning.frame_max + FRAME_OVERHEAD
+        else:
+            self.decoder.frame_max = tuning.frame_max
+            self.decoder.channel_max = tuning.channel_max
 
     def opened(self) -> None:
         """Take note that the handshake is complete."""
@@ -296,10 +330,25 @@ class ConnectionCore:
         self.heartbeat.start(self.tuning.heartbeat, self._now)
 
     def refuse(self, refusal: ConnectionRefused) -> None:
-        """End a handshake that failed."""
-        if self.handshake.step is Step.HEADER:
-            # The one answer to a header that is not ours (AMQP 0-9-1, 4.2.2).
-            self.write(self.codec.PROTOCOL_HEADER)
+        """End a handshake that failed; a server lets the client wait before it hangs up."""
+        if isinstance(self.handshake, ServerHandshake):
+            if self.handshake.step is Step.HEADER:
+                # The one answer to a header that is not ours (AMQP 0-9-1, 4.2.2).
+                self.write(self.handshake.counter_offer)
+            elif isinstance(self.settings, ServerSettings) and self.settings.silent_close_delay:
+                self._refuse_later(refusal, self.settings.silent_close_delay)
+                return
+        self._end_handshake(refusal)
+
+    def _refuse_later(self, refusal: ConnectionRefused, delay: float) -> None:
+        """Hear nothing more, and hang up after a while."""
+        if self._refusal is None:
+            self._refusal = refusal
+            self._dispatch.batch = _ignore
+            self._handshake_deadline = self._now + delay
+            self.on_output()  # the owner has a new deadline
+
+    def _end_handshake(self, refusal: ConnectionRefused) -> None:
         self._stop()
         self.add_event(refusal)
 
@@ -345,6 +394,10 @@ class ConnectionCore:
         else:
             self.fail(error.reply_code, str(error))
 
+    def drop(self, reason: str) -> None:
+        """Hang up without a word."""
+        self.end(ConnectionLostError(reason))
+
     def end(self, error: ConnectionClosed) -> None:
         """Close for good."""
         was_closing = self.state is ConnectionState.CLOSING
@@ -388,7 +441,8 @@ class ConnectionCore:
             self._stop()
         if self._handshake_deadline is not None and now >= self._handshake_deadline:
             assert isinstance(self.handshake, ServerHandshake)
-            self.refuse(ConnectionRefused(self.handshake.timed_out()))
+            refusal = ConnectionRefused(self.handshake.timed_out())
+            self._end_handshake(self._refusal or refusal)
         if self.heartbeat.is_dead(now):
             silence = DEAD_AFTER * self.heartbeat.interval
             self.end(

@@ -10,7 +10,6 @@ from hopmq.core.batches import Batch, Handlers, batches_of_client, batches_of_se
 from hopmq.core.channel import RETURN_TOKEN, ChannelCore
 from hopmq.core.events import (
     ChannelEnded,
-    ChannelOpened,
     ConnectionBlocked,
     ConnectionOpened,
     ConnectionRefused,
@@ -87,7 +86,7 @@ class Dispatch:
             codec.Heartbeat: self._heartbeat,
             codec.ProtocolHeader: self._protocol_header,
             codec.Oversized: self._oversized,
-            FrameSyntaxError: connection.fail_syntax,
+            FrameSyntaxError: self._malformed,
         }
         self.batch: Batch = (
             batches_of_client(connection, delivery_type, handlers)
@@ -105,7 +104,7 @@ class Dispatch:
     # --- content ---------------------------------------------------------------------------
 
     def _delivery(self, event: Delivery) -> None:
-        channel = self._live_channel(event.channel)
+        channel = self._live_channel(event)
         if channel is not None:
             self._connection.fail(
                 _UNEXPECTED_FRAME,
@@ -113,12 +112,12 @@ class Dispatch:
             )
 
     def _fetched(self, event: Fetched) -> None:
-        channel = self._live_channel(event.channel)
+        channel = self._live_channel(event)
         if channel is not None and not channel.replies.receive(event):
             self._unexpected("Basic.GetOk", event.channel)
 
     def _returned(self, event: Returned) -> None:
-        channel = self._live_channel(event.channel)
+        channel = self._live_channel(event)
         if channel is None:
             return
         headers = dict(event.properties.headers or {})
@@ -129,11 +128,11 @@ class Dispatch:
         self._connection.add_event(MessageReturned(event.channel, event))
 
     def _published(self, event: Published) -> None:
-        if self._live_channel(event.channel) is not None:
+        if self._live_channel(event) is not None:
             self._connection.add_event(MessagePublished(event.channel, event))
 
     def _oversized(self, event: Oversized) -> None:
-        channel = self._live_channel(event.channel)
+        channel = self._live_channel(event)
         if channel is None:
             return
         limit = self._connection.settings.max_message_size
@@ -149,12 +148,12 @@ class Dispatch:
     # --- confirms and settlements ------------------------------------------------------------
 
     def _acked(self, event: Ack) -> None:
-        channel = self._live_channel(event.channel)
+        channel = self._live_channel(event)
         if channel is not None:
             self._unexpected("Basic.Ack", event.channel)
 
     def _nacked(self, event: Nack) -> None:
-        channel = self._live_channel(event.channel)
+        channel = self._live_channel(event)
         if channel is None:
             return
         if channel.confirms is None:
@@ -163,7 +162,7 @@ class Dispatch:
         channel.confirms.nacked(event.delivery_tag, event.multiple)
 
     def _settled(self, event: Ack | Nack | Reject) -> None:
-        channel = self._live_channel(event.channel)
+        channel = self._live_channel(event)
         if channel is None:
             return
         if channel.on_settled is not None:
@@ -180,13 +179,11 @@ class Dispatch:
             connection.fail(_COMMAND_INVALID, f"{method.name} is not for the peer to send", method)
         elif event.channel == 0:
             self._connection_method(method)
-        elif connection.role is Role.SERVER and isinstance(method, Channel.Open):
-            self._open(event.channel, method)
         else:
             self._channel_method(event.channel, method)
 
     def _channel_method(self, channel_id: int, method: Frame) -> None:
-        channel = self._channel(channel_id)
+        channel = self._channel(channel_id, method)
         if channel is None:
             return
         if channel.state is ChannelState.CLOSING:
@@ -197,7 +194,7 @@ class Dispatch:
             handler(channel, method)
         elif not channel.replies.receive(method):
             if self._connection.role is Role.CLIENT:
-                self._unexpected(method.name, channel_id)
+                self._unexpected(method.name, channel_id, method.index)
             else:
                 self._pass_on(channel, method)
 
@@ -216,27 +213,15 @@ class Dispatch:
             # Both sides closed at once: answer, and go on waiting for our own close-ok.
             self._reply(channel.channel_id, new_method(Channel.CloseOk))
 
-    def _open(self, channel_id: int, method: Frame) -> None:
-        connection = self._connection
-        if connection.state is not ConnectionState.OPEN:
-            if connection.state is ConnectionState.HANDSHAKE:
-                self._unexpected(method.name, channel_id)
-            return
-        if channel_id in connection.channels:
-            connection.fail(_CHANNEL_ERROR, f"channel {channel_id} is already open", method)
-            return
-        connection.accept_channel(channel_id)
-        connection.add_event(ChannelOpened(channel_id))
-
     def _open_ok(self, channel: ChannelCore, method: Channel.OpenOk) -> None:
         if channel.state is ChannelState.OPENING:
             channel.opened()
             channel.replies.receive(method)
         else:
-            self._unexpected(method.name, channel.channel_id)
+            self._unexpected(method.name, channel.channel_id, method.index)
 
     def _stray_close_ok(self, channel: ChannelCore, method: Channel.CloseOk) -> None:
-        self._unexpected(method.name, channel.channel_id)
+        self._unexpected(method.name, channel.channel_id, method.index)
 
     def _channel_close(self, channel: ChannelCore, method: Channel.Close) -> None:
         self._reply(channel.channel_id, new_method(Channel.CloseOk))
@@ -290,7 +275,7 @@ class Dispatch:
             secret = octets(method.new_secret)
             connection.add_event(SecretUpdated(secret, method.reason or ""))
         elif not connection.replies.receive(method):
-            self._unexpected(method.name, 0)
+            self._unexpected(method.name, 0, method.index)
 
     def _connection_close(self, method: Connection.Close) -> None:
         connection = self._connection
@@ -328,7 +313,7 @@ class Dispatch:
             connection.add_event(outcome)
 
     def _wrong_way(self, event: Any) -> None:
-        if self._live_channel(event.channel) is not None:
+        if self._live_channel(event) is not None:
             kind = type(event).__name__
             self._connection.fail(_COMMAND_INVALID, f"{kind} is not for the peer to send")
 
@@ -336,24 +321,33 @@ class Dispatch:
         connection = self._connection
         connection.write(connection.codec.encode_method(channel_id, method, connection.frame_max))
 
-    def _unexpected(self, name: str, channel_id: int) -> None:
+    def _malformed(self, error: FrameSyntaxError) -> None:
+        self._connection.fail_syntax(error)
+
+    def _unexpected(self, name: str, channel_id: int, index: int = 0) -> None:
         self._connection.fail(_UNEXPECTED_FRAME, f"unexpected {name} on channel {channel_id}")
 
-    def _live_channel(self, channel_id: int) -> ChannelCore | None:
-        """Return the channel if its content counts; a closing one ignores everything."""
-        channel = self._channel(channel_id)
+    def _live_channel(self, event: Any) -> ChannelCore | None:
+        """Return an event's channel if its content counts; a closing one ignores everything."""
+        channel = self._channel(event.channel, event)
         if channel is None or channel.state is ChannelState.CLOSING:
             return None
         return channel
 
-    def _channel(self, channel_id: int) -> ChannelCore | None:
+    def _channel(self, channel_id: int, event: Any) -> ChannelCore | None:
         """Return the channel, or fail the connection for one that is not open (504)."""
         connection = self._connection
         channel = connection.channels.get(channel_id)
-        if channel is not None:
-            return channel
+        if channel is None and connection.state in {
+            ConnectionState.OPEN,
+            ConnectionState.HANDSHAKE,
+        }:
+            self._not_open(channel_id, event)
+        return channel
+
+    def _not_open(self, channel_id: int, event: Any) -> None:
+        connection = self._connection
         if connection.state is ConnectionState.OPEN:
             connection.fail(_CHANNEL_ERROR, f"frame for channel {channel_id}, which is not open")
-        elif connection.state is ConnectionState.HANDSHAKE:
+        else:
             connection.fail(_UNEXPECTED_FRAME, "a frame of a channel during the handshake")
-        return None

@@ -25,7 +25,7 @@ from hopmq.errors import (
     VhostNotFoundError,
 )
 from hopmq.typedefs import FieldTable
-from hopmq.wire import ProtocolHeader, new_method
+from hopmq.wire import ProtocolHeader, active, new_method
 from hopmq.wire.limits import MAX_CHANNEL
 
 _AUTHENTICATION_REFUSED: Final = 403
@@ -148,7 +148,14 @@ class ClientHandshake:
 class ServerHandshake:
     """The server's side; the owner decides on credentials and virtual hosts."""
 
-    __slots__ = ("_settings", "client_properties", "outgoing", "step", "tuning")
+    __slots__ = (
+        "_settings",
+        "client_properties",
+        "counter_offer",
+        "outgoing",
+        "step",
+        "tuning",
+    )
 
     def __init__(self, settings: ServerSettings) -> None:
         """Wait for the client's protocol header."""
@@ -156,12 +163,16 @@ class ServerHandshake:
         self.step: Step = Step.HEADER
         self.tuning: Tuning = settings.tuning
         self.client_properties: FieldTable = {}
+        self.counter_offer: bytes = settings.counter_offer
         self.outgoing: list[Frame] = []
 
     def receive_header(self, header: ProtocolHeader) -> CoreEvent | None:
         """Begin, when the client speaks our version."""
-        if self.step is not Step.HEADER or header.raw[4:] != b"\x00\x00\x09\x01":
-            return unexpected(self.step, f"a protocol header {header.raw!r}")
+        raw = header.raw
+        if raw != active.PROTOCOL_HEADER and raw not in self._settings.also_spoken:
+            if raw.startswith(b"AMQP\0\0\x09") or raw == b"AMQP\0\0\x0a\0":
+                self.counter_offer = active.PROTOCOL_HEADER
+            return unexpected(self.step, f"a protocol header {raw!r}")
         self.outgoing.append(
             new_method(
                 Connection.Start,
@@ -222,7 +233,8 @@ class ServerHandshake:
     def _tune_ok(self, method: Connection.TuneOk) -> CoreEvent | None:
         ours, theirs = self._settings.tuning, _tuning(method)
         tuning = negotiate(ours, theirs)
-        if isinstance(tuning, str) or _passes(ours, theirs):
+        too_small = 0 < theirs.frame_max < self._settings.frame_min
+        if isinstance(tuning, str) or too_small or _passes(ours, theirs):
             return ConnectionRefused(HandshakeError("the client's tune-ok passes our limits"))
         self.tuning = replace(tuning, heartbeat=theirs.heartbeat)
         self.step = Step.OPEN

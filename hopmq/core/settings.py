@@ -78,14 +78,35 @@ class ClientSettings:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ServerSettings:
-    """What a server brings: what it is, how it authenticates, and its limits."""
+    """What a server brings: what it is, how it authenticates, and its limits.
+
+    Attributes:
+        properties: What it says of itself.
+        mechanisms: SASL mechanisms that it offers.
+        tuning: The limits that it offers.
+        frame_min: Smallest frame_max that a client may choose, and the limit before tuning.
+        max_message_size: Largest body taken, in bytes.
+        counts_bodies: Whether a body that goes beyond its announced size is told at once, as
+            RabbitMQ does since 4.3, and not at the next frame.
+        counter_offer: Protocol header that answers peers who speak no AMQP 0-9 at all.
+        also_spoken: Protocol headers that are taken for that of AMQP 0-9-1.
+        close_timeout: Seconds that a client has to answer a close.
+        handshake_timeout: Seconds that a client has to open its connection.
+        silent_close_delay: Seconds before a client that makes a mistake in the handshake is
+            hung up on, so that guessing passwords takes time.
+    """
 
     properties: FieldTable = field(default_factory=dict)
     mechanisms: tuple[str, ...] = ("PLAIN", "AMQPLAIN")
     tuning: Tuning = field(default_factory=Tuning)
+    frame_min: int = FRAME_MIN_SIZE
     max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE
+    counts_bodies: bool = True
+    counter_offer: bytes = active.PROTOCOL_HEADER
+    also_spoken: tuple[bytes, ...] = (b"AMQP\1\1\0\x09",)
     close_timeout: float = 5.0
     handshake_timeout: float = 10.0
+    silent_close_delay: float = 0.0
 
 
 def negotiate(ours: Tuning, theirs: Tuning) -> Tuning | str:

@@ -13,6 +13,7 @@ from hopmq.wire.events import (
     Delivery,
     Event,
     Fetched,
+    FrameKind,
     Method,
     Nack,
     Oversized,
@@ -68,6 +69,13 @@ class Assembly:
         self._partials: dict[int, _Partial] = {}
         self._unfinished = 0
         self._limit = INCOMPLETE_MESSAGES * max_size
+
+    def due(self, channel: int) -> FrameKind:
+        """Return which kind of frame has to come next on a channel."""
+        partial = self._partials.get(channel)
+        if partial is None:
+            return "method"
+        return "header" if partial.remaining is None else "body"
 
     def method(self, channel: int, payload: bytes) -> Event | None:
         """Take a method frame: return its event, or None while a content follows."""

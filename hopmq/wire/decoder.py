@@ -12,7 +12,7 @@ from hopmq.errors import FrameSyntaxError, UsageError
 from hopmq.typedefs import Body
 from hopmq.wire import reasons
 from hopmq.wire.assembly import Assembly
-from hopmq.wire.events import Delivery, Event, Fetched, Heartbeat, ProtocolHeader
+from hopmq.wire.events import Delivery, Event, Fetched, FrameKind, Heartbeat, ProtocolHeader
 from hopmq.wire.limits import (
     DEFAULT_MAX_MESSAGE_SIZE,
     FRAME_END,
@@ -118,11 +118,43 @@ class Decoder:
             self._parse(events)
         except FrameSyntaxError as error:
             self._ended = True
-            self._buffer.clear()
-            events.append(FrameSyntaxError(self._offset, error.reason, error.reply_code))
+            frame = self._frame()
+            events.append(
+                FrameSyntaxError(self._offset, error.reason, error.reply_code, frame=frame)
+            )
         finally:
             self._parsing = False
         return events
+
+    def due(self, channel: int) -> FrameKind:
+        """Return which kind of frame has to come next on a channel."""
+        return self._assembly.due(channel)
+
+    def skip(self) -> bool:
+        """Go on behind the frame at fault; False when its head already is wrong.
+
+        To be called before anything else is: what else has come is dropped otherwise.
+        """
+        buffer = self._buffer
+        held = buffer.end - buffer.start
+        if not self._ended or held < _HEAD_SIZE:
+            return False
+        kind, channel, size = _HEAD(buffer.data, buffer.start)
+        size += FRAME_OVERHEAD
+        if kind not in _KINDS or size > min(held, self.frame_max) or channel > self.channel_max:
+            return False
+        buffer.start += size
+        self._offset += size
+        self._ended = False
+        return True
+
+    def _frame(self) -> bytes:
+        """Return what has come of the frame that parsing stands at."""
+        buffer = self._buffer
+        stop = buffer.end
+        if stop - buffer.start >= _HEAD_SIZE:
+            stop = min(stop, buffer.start + _HEAD(buffer.data, buffer.start)[2] + FRAME_OVERHEAD)
+        return bytes(buffer.view[buffer.start : stop])
 
     def _parse(self, events: list[Event]) -> None:
         buffer = self._buffer

@@ -4,12 +4,15 @@ The compiled codec has classes of the same names and fields. Events of either co
 when their class names and fields are equal.
 """
 
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from pamqp.base import Frame
 
 from hopmq.errors import FrameSyntaxError
 from hopmq.wire.properties import Properties, decode_properties
+
+FrameKind: TypeAlias = Literal["method", "header", "body"]
+"""What a frame of a channel is, and which of the three has to come next."""
 
 NO_PROPERTIES = b"\x00\x00"
 """An empty property list: flags without a value."""

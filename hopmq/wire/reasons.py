@@ -8,6 +8,7 @@ from hopmq.wire.limits import FRAME_END, SHORTSTR_SIZE, TABLE_DEPTH
 
 TRUNCATED: Final = "value ends early"
 NOT_UTF8: Final = "short string is not valid UTF-8"
+UNKNOWN_FIELD: Final = "unknown field type"
 TOO_DEEP: Final = f"tables nested deeper than {TABLE_DEPTH} levels"
 LEFT_OVER: Final = "bytes left after the last value"
 FLAGS_CONTINUE: Final = "property flags go on in a second word"
@@ -16,7 +17,7 @@ FLAG_RESERVED: Final = "reserved property flag is set"
 
 def unknown_field(octet: int) -> str:
     """Name a field type that no table may hold."""
-    return f"unknown field type 0x{octet:02x}"
+    return f"{UNKNOWN_FIELD} 0x{octet:02x}"
 
 
 def in_property(name: str, reason: str) -> str:

@@ -28,7 +28,7 @@ class EmbeddedBroker:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"broker-{release}")
         self._thread.start()
-        self.broker: Broker = Broker(emulate=release)
+        self.broker: Broker = Broker(emulate=release, silent_close_delay=0.1)
         asyncio.run_coroutine_threadsafe(self.broker.start(), self._loop).result(_START_TIMEOUT)
         self.url: str = self.broker.url
 

@@ -11,7 +11,7 @@ from hopmq.core.events import ConnectionEnded, ConnectionOpened, ConnectionRefus
 from hopmq.core.handshake import Step
 from hopmq.core.replies import NOBODY
 from hopmq.core.settings import Tuning
-from hopmq.core.states import ChannelState, ConnectionState
+from hopmq.core.states import ChannelState, ConnectionState, Role
 from hopmq.errors import ConnectError, FrameSyntaxError, HopMQError
 from hopmq.wire import Codec, new_method
 
@@ -30,7 +30,10 @@ from .pair import START, client_settings, server_settings
 MAX_MESSAGE_SIZE = 2000
 FRAME_MAX = 4096
 LIMITS = Tuning(channel_max=8, frame_max=FRAME_MAX, heartbeat=10)
-FAULTS = {501, 502, 503, 504, 505, 506, 540}
+FAULTS = {
+    "client": {501, 502, 503, 504, 505, 506, 540},
+    "server": {501, 503, 504, 505, 506, 530, 541},
+}
 
 CLIENT_OPENING = [
     START_FRAME,
@@ -195,7 +198,9 @@ class Subject:
         if core.state is ConnectionState.OPEN:
             core.check_open()
             assert core.next_deadline() is not None
-            assert all(1 <= number <= 8 for number in core.channels)
+            if core.role is Role.CLIENT:
+                assert all(1 <= number <= 8 for number in core.channels)
+            assert len(core.channels) <= 8
             states = {channel.state for channel in core.channels.values()}
             assert ChannelState.CLOSED not in states
         else:
@@ -228,7 +233,7 @@ class Subject:
         error = self.core.error
         if closes and error is not None:
             assert closes[0].reply_code == error.reply_code
-            assert error.reply_code in {200, *FAULTS}
+            assert error.reply_code in {200, *FAULTS[self.core.role.value]}
         if closes:
             after = methods[methods.index(closes[0]) + 1 :]
             assert {each.name for each in after} <= {"Connection.CloseOk"}

@@ -77,6 +77,8 @@ def test_the_outcome_is_the_same_for_every_split(
             subject.receive(piece)
         subject.check()
         outcome = repr((subject.core.state, subject.events, subject.sent))
+        # A server quotes what has come of a frame when its head is wrong.
+        outcome = re.sub(r"all octets = .*?>>", "", outcome)
         outcomes.append(re.sub(r" at 0x\w+", "", outcome))
     assert outcomes[0] == outcomes[1]
 

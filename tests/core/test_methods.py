@@ -27,8 +27,11 @@ from hopmq.core.events import (
 )
 from hopmq.core.states import ConnectionState
 from hopmq.errors import (
+    ChannelNumberError,
     CommandInvalidError,
     ConnectionClosed,
+    ConnectionLostError,
+    FramingError,
     MethodNotImplementedError,
     MethodSyntaxError,
     UnexpectedFrameError,
@@ -130,36 +133,58 @@ def test_a_client_refuses_the_methods_of_clients(
 def test_a_server_refuses_the_methods_of_servers(
     server: ConnectionCore, server_channel: ChannelCore, kind: type[Frame]
 ) -> None:
-    assert isinstance(ending(server, alone(kind, on(kind))), CommandInvalidError)
+    error = ending(server, alone(kind, on(kind)))
+    assert isinstance(error, CommandInvalidError if on(kind) else ChannelNumberError)
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("role", ["client", "server"])
-def test_a_method_on_the_wrong_kind_of_channel_is_a_503(
+def test_a_method_on_the_wrong_kind_of_channel_is_invalid(
     pair: ConnectionPair, channel: ChannelCore, role: str, kind: type[Frame]
 ) -> None:
     core: ConnectionCore = getattr(pair, role)
-    assert isinstance(ending(core, method(1 - on(kind), kind)), CommandInvalidError)
+    error = ending(core, method(1 - on(kind), kind))
+    if role == "server" and on(kind):
+        assert isinstance(error, ChannelNumberError)  # on channel 0, as RabbitMQ has it
+    else:
+        assert isinstance(error, CommandInvalidError)
 
 
-@pytest.mark.parametrize("class_and_method", [(10, 99), (20, 99), (60, 99), (30, 10), (0, 0)])
-@pytest.mark.parametrize("role", ["client", "server"])
-def test_an_unknown_method_is_a_540(
-    pair: ConnectionPair, channel: ChannelCore, role: str, class_and_method: tuple[int, int]
+UNKNOWN = [(10, 99), (20, 99), (60, 99), (30, 10), (0, 0)]
+
+
+def unknown(class_and_method: tuple[int, int]) -> bytes:
+    """Return a method of numbers that mean nothing."""
+    return frame(1, 1, b"".join(number.to_bytes(2, "big") for number in class_and_method))
+
+
+@pytest.mark.parametrize("class_and_method", UNKNOWN)
+def test_an_unknown_method_is_a_540_to_a_client(
+    client: ConnectionCore, channel: ChannelCore, class_and_method: tuple[int, int]
 ) -> None:
-    core: ConnectionCore = getattr(pair, role)
-    payload = b"".join(number.to_bytes(2, "big") for number in class_and_method)
-    assert isinstance(ending(core, frame(1, 1, payload)), MethodNotImplementedError)
+    assert isinstance(ending(client, unknown(class_and_method)), MethodNotImplementedError)
+
+
+@pytest.mark.parametrize("class_and_method", UNKNOWN)
+def test_a_server_hangs_up_on_an_unknown_method(
+    server: ConnectionCore, server_channel: ChannelCore, class_and_method: tuple[int, int]
+) -> None:
+    (event,) = outcome(server, unknown(class_and_method))
+    assert isinstance(event, ConnectionEnded)
+    assert isinstance(event.error, ConnectionLostError)
+    assert server.state is ConnectionState.CLOSED
+    assert names(written(server)) == []
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("role", ["client", "server"])
-def test_malformed_arguments_are_a_502(
+def test_malformed_arguments_end_the_connection(
     pair: ConnectionPair, channel: ChannelCore, role: str, kind: type[Frame]
 ) -> None:
     core: ConnectionCore = getattr(pair, role)
     payload = method(on(kind), kind)[7:-1] + b"left over"
-    assert isinstance(ending(core, frame(1, on(kind), payload)), MethodSyntaxError)
+    error = ending(core, frame(1, on(kind), payload))
+    assert isinstance(error, MethodSyntaxError if role == "client" else FramingError)
 
 
 # --- what reaches the owner of a server ----------------------------------------------------------
@@ -202,10 +227,11 @@ def test_every_method_of_a_client_reaches_the_servers_owner(
 
 
 @pytest.mark.parametrize("kind", kinds(UNEXPECTED_BY_SERVER))
-def test_methods_of_the_handshake_and_stray_close_oks_are_a_505_to_a_server(
+def test_methods_of_the_handshake_and_stray_close_oks_are_invalid_to_a_server(
     server: ConnectionCore, server_channel: ChannelCore, kind: type[Frame]
 ) -> None:
-    assert isinstance(ending(server, method(on(kind), kind)), UnexpectedFrameError)
+    error = ending(server, method(on(kind), kind))
+    assert isinstance(error, CommandInvalidError if on(kind) else ChannelNumberError)
 
 
 def test_channel_open_opens_a_channel(server: ConnectionCore) -> None:

@@ -4,7 +4,7 @@ import pytest
 from pamqp.commands import Basic, Channel, Connection, Queue
 
 from hopmq.core.connection import ConnectionCore
-from hopmq.core.events import ConnectionEnded, ConnectionRefused
+from hopmq.core.events import ChannelOpened, ConnectionEnded, ConnectionRefused
 from hopmq.core.sasl import Credentials
 from hopmq.core.settings import Tuning, negotiate
 from hopmq.core.states import ConnectionState
@@ -91,6 +91,10 @@ def test_a_connection_without_limits_of_ones_own_works(
 # --- from when on the limits hold ------------------------------------------------------------
 
 
+OVERHEAD = 8
+"""What a server tolerates: RabbitMQ compares payloads with frame_max, not frames."""
+
+
 def oversize(frame_max: int) -> bytes:
     """Return the head of a frame that is one byte too large; its payload need not come."""
     return frame(1, 0, bytes(frame_max - 8 + 1))[:7]
@@ -120,11 +124,21 @@ def test_before_tune_a_frame_of_the_minimum_is_accepted(codec: Codec) -> None:
     assert core.state is ConnectionState.OPEN
 
 
-def test_the_server_holds_the_minimum_before_tune_too(codec: Codec) -> None:
-    core = ConnectionCore(server_settings(), START, codec=codec)
-    core.receive_data(PROTOCOL_HEADER + oversize(4096), START)
+@pytest.mark.parametrize("minimum", [4096, 8192])
+def test_the_server_holds_its_minimum_before_tune_too(codec: Codec, minimum: int) -> None:
+    core = ConnectionCore(server_settings(frame_min=minimum), START, codec=codec)
+    core.receive_data(PROTOCOL_HEADER + oversize(minimum + OVERHEAD), START)
     (refused,) = core.events()
     assert isinstance(refused, ConnectionRefused)
+
+
+@pytest.mark.parametrize("frame_max", [1, 4096, 8191])
+def test_the_server_refuses_a_frame_max_below_its_minimum(codec: Codec, frame_max: int) -> None:
+    core = ConnectionCore(server_settings(frame_min=8192), START, codec=codec)
+    core.receive_data(PROTOCOL_HEADER + START_OK_FRAME, START)
+    core.accept_login()
+    core.receive_data(tune_ok(frame_max=frame_max), START)
+    assert isinstance(core.events()[-1], ConnectionRefused)
 
 
 def test_what_follows_tune_in_the_same_read_meets_its_limit(codec: Codec) -> None:
@@ -160,10 +174,11 @@ def test_the_server_takes_its_limits_from_tune_ok_at_once(codec: Codec) -> None:
     core = ConnectionCore(server_settings(), START, codec=codec)
     core.receive_data(PROTOCOL_HEADER + START_OK_FRAME, START)
     core.accept_login()
-    core.receive_data(tune_ok(frame_max=4096, channel_max=5) + oversize(4096), START)
+    core.receive_data(tune_ok(frame_max=4096, channel_max=5), START)
+    core.receive_data(oversize(4096 + OVERHEAD), START)
     *_, refused = core.events()
     assert isinstance(refused, ConnectionRefused)
-    assert "exceeds frame_max 4096" in str(refused.error)
+    assert "exceeds frame_max 4104" in str(refused.error)
 
 
 def test_a_channel_above_channel_max_closes_with_504(codec: Codec) -> None:
@@ -173,6 +188,18 @@ def test_a_channel_above_channel_max_closes_with_504(codec: Codec) -> None:
         (ended,) = core.events()
         assert isinstance(ended, ConnectionEnded)
         assert isinstance(ended.error, ChannelNumberError)
+
+
+def test_a_server_counts_channels_and_lets_clients_number_them(codec: Codec) -> None:
+    pair = ConnectionPair(codec, client_settings(tuning=Tuning(channel_max=2, heartbeat=0))).open()
+    core = pair.server
+    for number in (9, 65_535):
+        core.receive_data(method(number, Channel.Open), START)
+    assert core.events() == [ChannelOpened(9), ChannelOpened(65_535)]
+    core.receive_data(method(1, Channel.Open), START)
+    *_, ended = core.events()
+    assert isinstance(ended, ConnectionEnded)
+    assert ended.error.reply_code == 530
 
 
 # --- what we send ---------------------------------------------------------------------------
