@@ -84,16 +84,20 @@ class SharedPeer:
 
 async def clean_up(peer: Peer, declarer: Peer) -> None:
     """Delete through `peer` what `declarer` has declared; what is refused is gone or locked."""
+    channel: ChannelDriver | None = None
     for method in declarer.forget_declared():
-        channel = await peer.channel()
-        if isinstance(method, Queue.Declare):
-            channel.send(Queue.Delete, queue=method.queue, nowait=True)
-        elif isinstance(method, Exchange.Declare):
-            channel.send(Exchange.Delete, exchange=method.exchange, nowait=True)
+        channel = channel or await peer.channel()
         try:
-            await channel.close()
-        except Closed:
-            assert not peer.closed, peer.closed
+            if isinstance(method, Queue.Declare):
+                await channel.delete(method.queue)
+            elif isinstance(method, Exchange.Declare):
+                await channel.delete_exchange(method.exchange)
+        except Closed as refused:
+            if refused.scope == "connection":
+                raise
+            channel = None
+    if channel is not None:
+        await channel.close()
 
 
 @pytest.fixture(scope="module")
