@@ -203,6 +203,11 @@ async def test_exclusive_or_not_is_said_to_be_locked(
     assert closed.answer == resource_locked(name)
 
 
+async def test_an_exclusive_queue_is_never_durable(channel: ChannelDriver, name: str) -> None:
+    for durable in (True, False, True):
+        await channel.declare(name, exclusive=True, durable=durable)
+
+
 COMPARED: list[tuple[str, FieldValue, FieldValue, str]] = [
     ("x-message-ttl", 1000, 2000, "short"),
     ("x-expires", 100_000, 200_000, "signedint"),
