@@ -158,15 +158,13 @@ class BrokerChannel:
             return [tag]
         if tag == 0:
             return list(unsettled)
-        if tag not in unsettled and (tag > self.last_tag or not unsettled):
+        if tag not in unsettled:
             raise _unknown_tag(tag)
         covered = []
         for each in unsettled:
             if each > tag:
                 break
             covered.append(each)
-        if not covered:
-            raise _unknown_tag(tag)
         return covered
 
     def settle(self, tags: list[int], verdict: Verdict) -> None:

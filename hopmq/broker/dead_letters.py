@@ -14,6 +14,7 @@ from hopmq.broker.property_list import (
     array,
     fields_of,
     headers_of,
+    integer_of,
     items_of,
     moment,
     number,
@@ -143,9 +144,7 @@ def _counted(match: _Death | None, death: _Death) -> _Death:
     """Return the entry for a death: the earlier one of its kind, counted once more."""
     if match is None:
         return death
-    count = match.get("count", b"")
-    before = int.from_bytes(count[1:], "big", signed=True) if count[:1] == b"l" else 0
-    return match | {"count": number(before + 1)}
+    return match | {"count": number(integer_of(match.get("count", b"")) + 1)}
 
 
 def _list(headers: dict[str, Field], deaths: Sequence[_Death]) -> None:

@@ -37,6 +37,7 @@ class Emulation:
         rising_consumers: Whether the active consumer of a quorum queue makes way for one of a
             higher priority.
         stream_filters: Whether streams filter for their consumers.
+        checks_offsets: Whether any text that is no offset in a stream is refused as such.
         stream_nacks: Whether a nack to a stream is as good as an ack.
         queue_timeouts: Whether queues have delivery acknowledgement timeouts of their own.
     """
@@ -61,6 +62,7 @@ class Emulation:
     property_bytes: bool
     rising_consumers: bool
     stream_filters: bool
+    checks_offsets: bool
     stream_nacks: bool
     queue_timeouts: bool
 
@@ -90,6 +92,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         property_bytes=False,
         rising_consumers=False,
         stream_filters=False,
+        checks_offsets=False,
         stream_nacks=False,
         queue_timeouts=False,
     ),
@@ -114,6 +117,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         property_bytes=False,
         rising_consumers=True,
         stream_filters=True,
+        checks_offsets=False,
         stream_nacks=True,
         queue_timeouts=True,
     ),
@@ -138,6 +142,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         property_bytes=True,
         rising_consumers=True,
         stream_filters=True,
+        checks_offsets=True,
         stream_nacks=True,
         queue_timeouts=True,
     ),

@@ -27,6 +27,8 @@ _SIZES: Final = {
     for kind in kinds
 }
 _VARIABLE: Final = frozenset(b"SxAF")
+_INTEGERS: Final = frozenset({b"b", b"B", b"s", b"u", b"I", b"i", b"l", b"L"})
+_UNSIGNED: Final = frozenset({b"B", b"u", b"i"})
 
 
 class MalformedTableError(ValueError):
@@ -39,6 +41,13 @@ class MalformedTableError(ValueError):
 def number(value: int) -> Field:
     """Return an integer, of the width that RabbitMQ gives its own."""
     return _FIELD_LONGLONG(b"l", value)
+
+
+def integer_of(field: Field) -> int:
+    """Return the integer that a field is, of whichever width; 0 if it is none."""
+    if field[:1] not in _INTEGERS:
+        return 0
+    return int.from_bytes(field[1:], "big", signed=field[:1] not in _UNSIGNED)
 
 
 def text(value: str) -> Field:

@@ -276,9 +276,8 @@ class VirtualHost:
         del self.queues[queue.name]
         if queue.owner is not None:
             queue.owner.exclusive_queues.pop(queue, None)
-        count = queue.ready
         self._drop_bindings_to(queue)
-        queue.close()
+        count = queue.close()
         for consumer in queue.roster:
             consumer.channel.cancel_consumer(consumer)
         return count

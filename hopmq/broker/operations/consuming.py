@@ -21,17 +21,22 @@ if TYPE_CHECKING:
 def _qos(channel: "BrokerChannel", method: Basic.Qos) -> None:
     if method.prefetch_size:
         raise Refusal(540, f"NOT_IMPLEMENTED - prefetch_size!=0 ({method.prefetch_size})")
-    if method.global_:
-        if not channel.vhost.emulation.global_prefetch:
-            raise Refusal(541, "INTERNAL_ERROR - Feature `global_qos` is deprecated")
-        channel.prefetch = method.prefetch_count
-        for consumer in channel.consumers.values():
-            if consumer.parked:
-                consumer.queue.roster.unpark(consumer)
-                consumer.queue.dispatch()
-    else:
+    is_global = method.global_ and channel.vhost.emulation.global_prefetch
+    if not is_global:
         channel.consumer_prefetch = method.prefetch_count
+    # A prefetch for each consumer takes that of the channel away.
+    _limit_channel(channel, method.prefetch_count if is_global else 0)
     channel.reply(new_method(Basic.QosOk))
+
+
+def _limit_channel(channel: "BrokerChannel", prefetch: int) -> None:
+    if channel.prefetch == prefetch:
+        return
+    channel.prefetch = prefetch
+    for consumer in list(channel.consumers.values()):
+        if consumer.parked:
+            consumer.queue.roster.unpark(consumer)
+            consumer.queue.dispatch()
 
 
 def _consume(channel: "BrokerChannel", method: Basic.Consume) -> None:
@@ -41,7 +46,7 @@ def _consume(channel: "BrokerChannel", method: Basic.Consume) -> None:
     queue = find_queue(channel, method.queue)
     channel.peer.require("read", "queue", queue.name)
     tag = _new_tag(channel, method.consumer_tag)
-    arguments = method.arguments or {}
+    arguments: Mapping[str, Any] = method.arguments or {}
     queue.check_consumer(
         channel, no_ack=method.no_ack, exclusive=method.exclusive, arguments=arguments
     )
@@ -51,7 +56,7 @@ def _consume(channel: "BrokerChannel", method: Basic.Consume) -> None:
         tag,
         no_ack=method.no_ack,
         exclusive=method.exclusive,
-        priority=_priority(arguments),
+        priority=arguments.get("x-priority", 0),
         prefetch=channel.consumer_prefetch,
         arguments=arguments,
     )
@@ -81,13 +86,6 @@ def _new_tag(channel: "BrokerChannel", wanted: str) -> str:
     if wanted in channel.consumers or (address is not None and address.tag == wanted):
         raise Refusal(530, f"NOT_ALLOWED - attempt to reuse consumer tag '{wanted}'")
     return wanted
-
-
-def _priority(arguments: Mapping[str, Any]) -> int:
-    priority = arguments.get("x-priority", 0)
-    if isinstance(priority, int) and not isinstance(priority, bool):
-        return priority
-    raise Refusal(406, "PRECONDITION_FAILED - Invalid value for x-priority")
 
 
 def _cancel(channel: "BrokerChannel", method: Basic.Cancel) -> None:
@@ -135,20 +133,22 @@ def _get(channel: "BrokerChannel", method: Basic.Get) -> None:
 
 
 def _recover(channel: "BrokerChannel", method: Basic.Recover) -> None:
-    _check_recover(method.requeue)
+    _check_recover(channel, method.requeue)
     # First the answer: what follows it is delivered anew.
     channel.reply(new_method(Basic.RecoverOk))
-    channel.take_back(list(channel.unsettled), Comeback.NACKED)
+    channel.take_back(list(channel.unsettled), Comeback.RECOVERED)
 
 
 def _recover_async(channel: "BrokerChannel", method: Basic.RecoverAsync) -> None:
-    _check_recover(method.requeue)
-    channel.take_back(list(channel.unsettled), Comeback.NACKED)
+    _check_recover(channel, method.requeue)
+    channel.take_back(list(channel.unsettled), Comeback.RECOVERED)
 
 
-def _check_recover(requeue: bool) -> None:
+def _check_recover(channel: "BrokerChannel", requeue: bool) -> None:
     if not requeue:
         raise Refusal(540, "NOT_IMPLEMENTED - requeue=false")
+    for queue in {queue for _, queue, _ in channel.unsettled.values()}:
+        queue.check_recovery()
 
 
 def _flow(channel: "BrokerChannel", method: Channel.Flow) -> None:
@@ -157,8 +157,11 @@ def _flow(channel: "BrokerChannel", method: Channel.Flow) -> None:
     channel.reply(new_method(Channel.FlowOk, active=True))
 
 
-def _cancel_ok(channel: "BrokerChannel", method: Basic.CancelOk) -> None:
-    """Take note: the client has seen that its consumer is gone."""
+def _cancel_ok(channel: "BrokerChannel", _method: Basic.CancelOk) -> None:
+    """Refuse an answer to a notification that asked for none."""
+    if channel.vhost.emulation.timeout_cancels:
+        raise Refusal(541, "INTERNAL_ERROR")
+    raise Refusal(503, "COMMAND_INVALID - unimplemented method")
 
 
 OPERATIONS: Final[Mapping[type[Frame], Callable[..., Any]]] = {

@@ -202,11 +202,7 @@ def _delete(channel: "BrokerChannel", method: Methods.Delete) -> None:
     queue = channel.vhost.queues.get(name)
     if queue is not None:
         check_owner(channel, queue)
-        what = f"queue '{name}' in vhost '{channel.vhost.name}'"
-        if method.if_unused and len(queue.roster):
-            raise Refusal(406, f"PRECONDITION_FAILED - {what} in use")
-        if method.if_empty and queue.ready:
-            raise Refusal(406, f"PRECONDITION_FAILED - {what} is not empty")
+        queue.check_deletion(if_unused=method.if_unused, if_empty=method.if_empty)
         count = channel.vhost.delete_queue(queue)
     if not method.nowait:
         channel.reply(new_method(Methods.DeleteOk, message_count=count))

@@ -1,7 +1,7 @@
 """Classic queues: in memory, with limits of time and length, and priorities."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from hopmq.broker.clock import Timer
 from hopmq.broker.message import EXPIRATION, OVERHEAD, Entry, is_persistent, time_to_live
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from hopmq.broker.consumer import Consumer
     from hopmq.broker.peer import Peer
     from hopmq.broker.vhost import VirtualHost
+
+
+_FAILURES: Final = frozenset({Comeback.REJECTED, Comeback.ABANDONED})
+"""What counts as a failed delivery, where a nack does not."""
 
 
 class ClassicQueue(Queue):
@@ -131,6 +135,8 @@ class ClassicQueue(Queue):
         entry = self._backlog.pop()
         self._bytes -= len(entry.message.body)
         self.unsettled += 1
+        if self._expiring:
+            self._drop_expired()
         return entry
 
     def properties_of(self, entry: Entry) -> bytes:
@@ -156,7 +162,7 @@ class ClassicQueue(Queue):
             for entry in entries:
                 self.settle(entry)
             return
-        counts = how is not Comeback.NACKED or self.vhost.emulation.nack_counts
+        counts = how in _FAILURES or self.vhost.emulation.nack_counts
         for entry in entries:
             self.unsettled -= 1
             entry.redelivered = True
@@ -222,12 +228,13 @@ class ClassicQueue(Queue):
         else:
             self._backlog.append(entry.message, entry.expires_at)
 
-    def close(self) -> None:
+    def close(self) -> int:
         """Drop everything; the virtual host has let go of the queue."""
-        super().close()
+        count = super().close()
         self.purge()
         if self._expiry_timer is not None:
             self._expiry_timer.cancel()
+        return count
 
     # --- limits ----------------------------------------------------------------------------
 

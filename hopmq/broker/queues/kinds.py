@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Any, Final
 from hopmq.broker.queues.classic import ClassicQueue
 from hopmq.broker.queues.queue import Queue
 from hopmq.broker.queues.quorum import QuorumQueue
+from hopmq.broker.queues.stream import StreamQueue
 from hopmq.broker.refusal import Refusal
 
 if TYPE_CHECKING:
     from hopmq.broker.peer import Peer
     from hopmq.broker.vhost import VirtualHost
 
-_KINDS: Final[dict[str, type[Queue]]] = {"classic": ClassicQueue, "quorum": QuorumQueue}
+_KINDS: Final[dict[str, type[Queue]]] = {
+    "classic": ClassicQueue,
+    "quorum": QuorumQueue,
+    "stream": StreamQueue,
+}
 
 
 def kind_of(arguments: Mapping[str, Any]) -> str:

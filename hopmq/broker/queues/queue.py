@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from hopmq.broker.clock import Timer
 from hopmq.broker.consumer import Consumer
 from hopmq.broker.message import Entry
+from hopmq.broker.queues.consumer_arguments import check_arguments
 from hopmq.broker.queues.roster import Roster
 from hopmq.broker.queues.settings import QueueSettings, queue_settings
 from hopmq.broker.refusal import Refusal
@@ -27,8 +28,9 @@ DELIVERY_LIMIT: Final = "delivery_limit"
 class Comeback(Enum):
     """How a delivery that was not settled came back to its queue."""
 
-    NACKED = "its consumer nacked it, or asked for everything again"
+    NACKED = "its consumer nacked it"
     REJECTED = "its consumer rejected it"
+    RECOVERED = "its channel asked for everything again"
     ABANDONED = "its channel was closed"
 
 
@@ -131,6 +133,9 @@ class Queue(ABC):
     def take_back(self, entries: Iterable[Entry], how: Comeback) -> None:
         """Put messages back that were not settled, oldest first."""
 
+    def check_recovery(self) -> None:
+        """Refuse to deliver everything unsettled again, if that cannot be done."""
+
     @abstractmethod
     def discard(self, entry: Entry) -> None:
         """Drop a message that was refused, or send it where dead messages go."""
@@ -165,9 +170,10 @@ class Queue(ABC):
             exclusive: Whether it wants to be alone.
             arguments: Those of its `basic.consume`.
         """
-        del channel, no_ack, arguments
-        present = list(self.roster)
-        if any(each.exclusive for each in present) or (exclusive and present):
+        del channel, no_ack
+        check_arguments(self, arguments)
+        taken = len(self.roster) or self.roster.single
+        if any(each.exclusive for each in self.roster) or (exclusive and taken):
             raise Refusal(403, f"ACCESS_REFUSED - {self.label} in exclusive use")
 
     def add_consumer(self, consumer: Consumer) -> None:
@@ -214,11 +220,23 @@ class Queue(ABC):
         if self._idle_timer is not None:
             self._idle_timer.cancel()
 
-    def close(self) -> None:
-        """Drop everything; the virtual host has let go of the queue."""
+    def check_deletion(self, *, if_unused: bool, if_empty: bool) -> None:
+        """Refuse to be deleted in use, or with messages, if the client does not want that."""
+        if if_unused and len(self.roster):
+            raise Refusal(406, f"PRECONDITION_FAILED - {self.label} in use")
+        if if_empty and self.ready:
+            raise Refusal(406, f"PRECONDITION_FAILED - {self.label} is not empty")
+
+    def close(self) -> int:
+        """Drop everything; the virtual host has let go of the queue.
+
+        Returns:
+            How many messages it had ready.
+        """
         self.is_deleted = True
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+        return self.ready
 
     def _expire(self) -> None:
         self._idle_timer = None

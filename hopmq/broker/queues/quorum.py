@@ -10,8 +10,10 @@ from hopmq.broker.message import OVERHEAD, Entry
 from hopmq.broker.property_list import Field, number, with_added
 from hopmq.broker.queues.backlog import Backlog
 from hopmq.broker.queues.classic import ClassicQueue
+from hopmq.broker.queues.consumer_arguments import check_arguments
 from hopmq.broker.queues.queue import DELIVERY_LIMIT, Comeback
 from hopmq.broker.queues.quorum_backlog import QuorumBacklog
+from hopmq.broker.queues.roster import Roster
 from hopmq.broker.queues.settings import (
     DROP_HEAD,
     REJECT_PUBLISH,
@@ -32,6 +34,7 @@ _REBURY_INTERVAL: Final = 180.0
 
 _DELAYED_AFTER: Final[Mapping[Comeback, frozenset[str]]] = {
     Comeback.NACKED: frozenset({"all", "returned"}),
+    Comeback.RECOVERED: frozenset({"all", "returned"}),
     Comeback.REJECTED: frozenset({"all", "failed"}),
     Comeback.ABANDONED: frozenset({"all", "failed"}),
 }
@@ -79,17 +82,19 @@ class QuorumQueue(ClassicQueue):
         arguments: Mapping[str, Any],
     ) -> None:
         """Refuse a consumer on a channel with a limit of its own; exclusive means nothing here."""
-        del no_ack, exclusive, arguments
+        del no_ack, exclusive
+        check_arguments(self, arguments)
         if channel.prefetch:
             raise Refusal(540, f"NOT_IMPLEMENTED - {self.label} does not support global qos")
 
     def get(self) -> Entry | None:
         """Take the next message for basic.get; it is unsettled from now on."""
         if self.roster.single:
+            kind = '<<"quorum">>' if self.vhost.emulation.delayed_retry else "quorum"
             raise Refusal(
                 405,
                 f"RESOURCE_LOCKED - cannot obtain access to locked {self.label}. basic.get "
-                "operations are not supported by quorum queues with single active consumer",
+                f"operations are not supported by {kind} queues with single active consumer",
             )
         return super().get()
 
@@ -109,7 +114,7 @@ class QuorumQueue(ClassicQueue):
         counts: dict[str, Field] = {}
         if entry.deliveries:
             counts["x-delivery-count"] = number(abs(entry.deliveries))
-        if not self.vhost.emulation.nack_counts:
+        if entry.acquired and not self.vhost.emulation.nack_counts:
             counts["x-acquired-count"] = number(abs(entry.acquired))
         return with_added(raw, counts)
 
@@ -213,16 +218,34 @@ class QuorumQueue(ClassicQueue):
             self._memory.release(entry.size + OVERHEAD)
         return super().purge() + len(delayed)
 
-    def close(self) -> None:
+    def go_away(self, *, abrupt: bool) -> None:
+        """Keep every message: a log that is replicated has them all, whatever happened."""
+        del abrupt
+        super().go_away(abrupt=False)
+
+    def _outlives_restart(self, entry: Entry) -> bool:
+        del entry
+        return True
+
+    def close(self) -> int:
         """Drop everything; the virtual host has let go of the queue."""
-        super().close()
+        count = super().close()
         if self._rebury_timer is not None:
             self._rebury_timer.cancel()
         for entry, _ in self._unburied:
             self._memory.release(entry.size + OVERHEAD)
         self._unburied.clear()
+        return count
 
     # --- limits ----------------------------------------------------------------------------
+
+    def _new_roster(self) -> Roster:
+        emulation = self.vhost.emulation
+        return Roster(
+            self.settings.single_active_consumer,
+            by_priority=emulation.message_containers,
+            rising=emulation.rising_consumers,
+        )
 
     def _read_settings(self) -> QueueSettings:
         settings = super()._read_settings()

@@ -17,11 +17,20 @@ class Roster:
         active: The one that is served, where `single`.
     """
 
-    __slots__ = ("_all", "_lines", "active", "single")
+    __slots__ = ("_all", "_by_priority", "_lines", "_rising", "active", "single")
 
-    def __init__(self, single: bool) -> None:
-        """Start without consumers."""
+    def __init__(self, single: bool, *, by_priority: bool = True, rising: bool = False) -> None:
+        """Start without consumers.
+
+        Args:
+            single: Whether only one consumer at a time is served.
+            by_priority: Whether the next one is the first of the highest priority, or the first.
+            rising: Whether the active one makes way for a higher priority, once it has settled
+                what it has.
+        """
         self.single: bool = single
+        self._by_priority = by_priority
+        self._rising = rising
         self.active: Consumer | None = None
         self._all: dict[Consumer, None] = {}
         self._lines: list[tuple[int, deque[Consumer]]] = []
@@ -37,6 +46,7 @@ class Roster:
         """Let a consumer take part."""
         self._all[consumer] = None
         if self.single:
+            self._make_way(consumer)
             self._elect()
         else:
             self._join(consumer)
@@ -70,13 +80,38 @@ class Roster:
         if consumer.parked and consumer in self._all:
             if self.single and consumer is not self.active:
                 return
-            self._join(consumer)
+            if self._rising:
+                self._yield_to_higher(consumer)
+            else:
+                self._join(consumer)
 
     def _elect(self) -> None:
-        """Make the first of the highest priority active, if nobody is."""
+        """Make another one active, if nobody is."""
         if self.active is None and self._all:
-            self.active = max(self._all, key=lambda consumer: consumer.priority)
+            self.active = self._first_of_highest() if self._by_priority else next(iter(self._all))
             self._join(self.active)
+
+    def _first_of_highest(self) -> Consumer:
+        return max(self._all, key=lambda consumer: consumer.priority)
+
+    def _make_way(self, newcomer: Consumer) -> None:
+        """Serve the active consumer no longer if there is one of a higher priority."""
+        active = self.active
+        if active is None or not self._rising or newcomer.priority <= active.priority:
+            return
+        if not active.parked:
+            self._leave(active)
+        active.parked = True
+        if not active.outstanding:
+            self.active = None
+
+    def _yield_to_higher(self, active: Consumer) -> None:
+        """Go on with the active consumer, or with another when it is that one's turn."""
+        if not self.single or self._first_of_highest().priority <= active.priority:
+            self._join(active)
+        elif not active.outstanding:
+            self.active = None
+            self._elect()
 
     def _join(self, consumer: Consumer) -> None:
         consumer.parked = False

@@ -1,5 +1,6 @@
 """What a queue is told by its arguments and by the policy that matches it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
@@ -106,7 +107,7 @@ def _timeout(found: Mapping[str, Any], emulation: Emulation) -> float | None:
     return _seconds(found.get("consumer-timeout")) if emulation.queue_timeouts else None
 
 
-_UNITS: Final = {
+UNITS: Final = {
     "Y": 365 * 86_400.0,
     "M": 30 * 86_400.0,
     "D": 86_400.0,
@@ -114,11 +115,16 @@ _UNITS: Final = {
     "m": 60.0,
     "s": 1.0,
 }
+"""Seconds of the units that ages have."""
 
 
-def _age(text: str | None) -> float | None:
+_AGE: Final = re.compile(f"([0-9]+)([{''.join(UNITS)}])")
+
+
+def _age(text: object) -> float | None:
     """Read an age such as 7D (RabbitMQ, x-max-age)."""
-    return None if text is None else int(text[:-1]) * _UNITS[text[-1]]
+    found = _AGE.fullmatch(text) if isinstance(text, str) else None
+    return None if found is None else int(found[1]) * UNITS[found[2]]
 
 
 def _seconds(milliseconds: object) -> float | None:
