@@ -10,6 +10,7 @@ from pamqp.commands import Basic
 from hopmq.broker.consumer import Consumer
 from hopmq.broker.message import Entry
 from hopmq.broker.operations import OPERATIONS
+from hopmq.broker.patience import LAPSED, Lapsed, Patience
 from hopmq.broker.publishing import Publishing
 from hopmq.broker.queues.queue import Comeback, Queue
 from hopmq.broker.refusal import Refusal
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from hopmq.broker.peer import Peer
     from hopmq.broker.vhost import VirtualHost
 
-Unsettled: TypeAlias = tuple[Entry, Queue, Consumer | None]
+Unsettled: TypeAlias = tuple[Entry, Queue | Lapsed, Consumer | None]
 
 
 class Verdict(Enum):
@@ -38,6 +39,7 @@ class Verdict(Enum):
 
 ACKNOWLEDGED: Final = Verdict.ACKNOWLEDGED
 
+_INTERNAL_ERROR: Final = 541
 _PUBLISH_INDEX: Final = Basic.Publish.index
 _SETTLE_INDEX: Final[Mapping[str, int]] = {
     "Ack": Basic.Ack.index,
@@ -64,6 +66,7 @@ class BrokerChannel:
         last_queue: The queue declared last, which an empty name stands for.
         transaction: What waits for tx.commit; None on a channel without transactions.
         reply_address: Where replies without a queue reach it.
+        patience: How long it may leave deliveries unsettled.
     """
 
     __slots__ = (
@@ -75,6 +78,7 @@ class BrokerChannel:
         "last_tag",
         "number",
         "outstanding",
+        "patience",
         "peer",
         "prefetch",
         "publishing",
@@ -100,6 +104,7 @@ class BrokerChannel:
         self.last_queue: str = ""
         self.transaction: Transaction | None = None
         self.reply_address: ReplyAddress | None = None
+        self.patience: Patience = Patience(self)
         self._core = core
         core.on_method = self.receive_method
         core.on_published = self.receive_published
@@ -178,7 +183,7 @@ class BrokerChannel:
             self.take_back(tags, Comeback.REJECTED if rejected else Comeback.NACKED)
 
     def _acknowledge(self, tags: list[int]) -> None:
-        queues: dict[Queue, None] = {}
+        queues: dict[Queue | Lapsed, None] = {}
         pop = self.unsettled.pop
         for tag in tags:
             entry, queue, consumer = pop(tag)
@@ -198,7 +203,7 @@ class BrokerChannel:
 
     def take_back(self, tags: list[int], how: Comeback) -> None:
         """Put deliveries back into their queues."""
-        returned: dict[Queue, list[Entry]] = {}
+        returned: dict[Queue | Lapsed, list[Entry]] = {}
         for tag in tags:
             entry, queue, consumer = self.unsettled.pop(tag)
             self._released(consumer)
@@ -255,7 +260,8 @@ class BrokerChannel:
         """Close the channel, or the connection, and say why."""
         self.publishing.flush_acks()
         if refusal.closes_connection:
-            self.peer.refuse(refusal, index)
+            # What breaks inside of RabbitMQ is blamed on no method.
+            self.peer.refuse(refusal, 0 if refusal.code == _INTERNAL_ERROR else index)
             return
         error = channel_closed(
             refusal.code,
@@ -276,9 +282,24 @@ class BrokerChannel:
         if self.peer.has_capability("consumer_cancel_notify"):
             self.send(new_method(Basic.Cancel, consumer_tag=consumer.tag, nowait=True))
 
+    def lapse(self, consumer: Consumer, tags: list[int]) -> None:
+        """Take deliveries away from a consumer that has not settled them in time, and end it.
+
+        To settle them later means nothing, and is no mistake.
+        """
+        if self.consumers.get(consumer.tag) is consumer:
+            self.cancel_consumer(consumer)
+        consumer.queue.remove_consumer(consumer)
+        unsettled = {tag: self.unsettled[tag][0] for tag in tags}
+        self.take_back(tags, Comeback.NACKED)
+        for tag, entry in unsettled.items():
+            self.unsettled[tag] = (entry, LAPSED, None)
+        self.unsettled = dict(sorted(self.unsettled.items()))
+
     def end(self) -> None:
         """Let go of everything: the channel is closed."""
         self.peer.channels.pop(self.number, None)
+        self.patience.stop()
         consumers, self.consumers = self.consumers, {}
         for consumer in consumers.values():
             consumer.queue.roster.remove(consumer)

@@ -39,6 +39,7 @@ class Emulation:
         stream_filters: Whether streams filter for their consumers.
         checks_offsets: Whether any text that is no offset in a stream is refused as such.
         stream_nacks: Whether a nack to a stream is as good as an ack.
+        looking_is_use: Whether a passive declare is a use of a queue with `x-expires`.
         queue_timeouts: Whether queues have delivery acknowledgement timeouts of their own.
     """
 
@@ -64,6 +65,7 @@ class Emulation:
     stream_filters: bool
     checks_offsets: bool
     stream_nacks: bool
+    looking_is_use: bool
     queue_timeouts: bool
 
 
@@ -94,6 +96,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         stream_filters=False,
         checks_offsets=False,
         stream_nacks=False,
+        looking_is_use=False,
         queue_timeouts=False,
     ),
     "4.0": Emulation(
@@ -119,6 +122,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         stream_filters=True,
         checks_offsets=False,
         stream_nacks=True,
+        looking_is_use=True,
         queue_timeouts=True,
     ),
     "4.3": Emulation(
@@ -144,6 +148,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         stream_filters=True,
         checks_offsets=True,
         stream_nacks=True,
+        looking_is_use=True,
         queue_timeouts=True,
     ),
 }

@@ -106,6 +106,11 @@ class Peer:
                 f"'{self.vhost.name}' refused for user '{self.username}'",
             )
 
+    @property
+    def consumer_timeout(self) -> float | None:
+        """Seconds that a delivery may stay unsettled; None for ever."""
+        return self._broker.consumer_timeout
+
     # --- ending ----------------------------------------------------------------------------
 
     def refuse(self, refusal: Refusal, index: int) -> None:

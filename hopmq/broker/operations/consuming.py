@@ -64,6 +64,8 @@ def _consume(channel: "BrokerChannel", method: Basic.Consume) -> None:
     if not method.nowait:
         channel.reply(new_method(Basic.ConsumeOk, consumer_tag=tag))
     queue.add_consumer(consumer)
+    if not method.no_ack:
+        channel.patience.start(queue, consumer)
     queue.dispatch()
 
 
@@ -130,6 +132,7 @@ def _get(channel: "BrokerChannel", method: Basic.Get) -> None:
         queue.settle(entry)
     else:
         channel.unsettled[tag] = (entry, queue, None)
+        channel.patience.start(queue, None)
 
 
 def _recover(channel: "BrokerChannel", method: Basic.Recover) -> None:

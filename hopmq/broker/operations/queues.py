@@ -31,7 +31,8 @@ def _declare(channel: "BrokerChannel", method: Methods.Declare) -> None:
         return
     queue = find_queue(channel, name) if method.passive else _declared(channel, name, method)
     channel.last_queue = queue.name
-    queue.touch()
+    if not method.passive or channel.vhost.emulation.looking_is_use:
+        queue.touch()
     if not method.nowait:
         channel.reply(
             new_method(

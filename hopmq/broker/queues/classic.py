@@ -174,6 +174,9 @@ class ClassicQueue(Queue):
             self._drop_beyond_limits()
         self.dispatch()
 
+    def check_recovery(self) -> None:
+        """Agree: everything unsettled can be delivered again."""
+
     def _return(self, entry: Entry, how: Comeback) -> None:
         """Put a message back into its old place."""
         del how  # wherever it comes from

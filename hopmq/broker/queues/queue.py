@@ -133,6 +133,7 @@ class Queue(ABC):
     def take_back(self, entries: Iterable[Entry], how: Comeback) -> None:
         """Put messages back that were not settled, oldest first."""
 
+    @abstractmethod
     def check_recovery(self) -> None:
         """Refuse to deliver everything unsettled again, if that cannot be done."""
 

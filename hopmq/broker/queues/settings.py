@@ -75,8 +75,8 @@ def queue_settings(
         elif key in _LOWER_WINS and _is_number(found[key]) and _is_number(value):
             found[key] = min(found[key], value)
     return QueueSettings(
-        message_ttl=_seconds(found.get("message-ttl")),
-        expires=_seconds(found.get("expires")),
+        message_ttl=seconds_of(found.get("message-ttl")),
+        expires=seconds_of(found.get("expires")),
         max_length=found.get("max-length"),
         max_length_bytes=found.get("max-length-bytes"),
         overflow=found.get("overflow", DROP_HEAD),
@@ -88,8 +88,8 @@ def queue_settings(
         delivery_limit=_delivery_limit(found, emulation),
         consumer_timeout=_timeout(found, emulation),
         delayed_retry=found.get("delayed-retry-type", "disabled"),
-        delayed_retry_min=_seconds(found.get("delayed-retry-min")),
-        delayed_retry_max=_seconds(found.get("delayed-retry-max")),
+        delayed_retry_min=seconds_of(found.get("delayed-retry-min")),
+        delayed_retry_max=seconds_of(found.get("delayed-retry-max")),
         max_age=_age(found.get("max-age")),
         max_segment_size=found.get("stream-max-segment-size-bytes"),
     )
@@ -104,7 +104,7 @@ def _delivery_limit(found: Mapping[str, Any], emulation: Emulation) -> float | N
 
 
 def _timeout(found: Mapping[str, Any], emulation: Emulation) -> float | None:
-    return _seconds(found.get("consumer-timeout")) if emulation.queue_timeouts else None
+    return seconds_of(found.get("consumer-timeout")) if emulation.queue_timeouts else None
 
 
 UNITS: Final = {
@@ -127,9 +127,12 @@ def _age(text: object) -> float | None:
     return None if found is None else int(found[1]) * UNITS[found[2]]
 
 
-def _seconds(milliseconds: object) -> float | None:
-    """Read a time; what is no number is no limit, where RabbitMQ does not check it either."""
-    return float(milliseconds) / 1000 if _is_number(milliseconds) else None
+def seconds_of(value: object) -> float | None:
+    """Return the seconds of a number of milliseconds.
+
+    What is no number, or negative, is no limit: so RabbitMQ has it where it does not check.
+    """
+    return float(value) / 1000 if _is_number(value) and value >= 0 else None
 
 
 def _is_number(value: object) -> TypeGuard[float]:
