@@ -237,8 +237,10 @@ class BrokerChannel:
         connection.write(connection.codec.encode_method(self.number, method, connection.frame_max))
 
     def deliver_reply(self, tag: str, entry: Entry) -> None:
-        """Send a message that came without a queue."""
-        self.last_tag += 1
+        """Send a message that came without a queue; before 4.3 its delivery tag stays free."""
+        delivery_tag = self.last_tag + 1
+        if self.vhost.emulation.volatile_queues:
+            self.last_tag = delivery_tag
         message = entry.message
         connection = self.connection
         connection.wrote(
@@ -246,7 +248,7 @@ class BrokerChannel:
                 connection.out,
                 self.number,
                 tag,
-                self.last_tag,
+                delivery_tag,
                 False,
                 message.exchange,
                 message.routing_key,

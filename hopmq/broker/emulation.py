@@ -39,6 +39,7 @@ class Emulation:
         stream_filters: Whether streams filter for their consumers.
         checks_offsets: Whether any text that is no offset in a stream is refused as such.
         stream_nacks: Whether a nack to a stream is as good as an ack.
+        volatile_queues: Whether an address of direct reply-to is as good as a queue.
         looking_is_use: Whether a passive declare is a use of a queue with `x-expires`.
         queue_timeouts: Whether queues have delivery acknowledgement timeouts of their own.
     """
@@ -65,6 +66,7 @@ class Emulation:
     stream_filters: bool
     checks_offsets: bool
     stream_nacks: bool
+    volatile_queues: bool
     looking_is_use: bool
     queue_timeouts: bool
 
@@ -96,6 +98,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         stream_filters=False,
         checks_offsets=False,
         stream_nacks=False,
+        volatile_queues=False,
         looking_is_use=False,
         queue_timeouts=False,
     ),
@@ -122,6 +125,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         stream_filters=True,
         checks_offsets=False,
         stream_nacks=True,
+        volatile_queues=False,
         looking_is_use=True,
         queue_timeouts=True,
     ),
@@ -148,6 +152,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         stream_filters=True,
         checks_offsets=True,
         stream_nacks=True,
+        volatile_queues=True,
         looking_is_use=True,
         queue_timeouts=True,
     ),

@@ -1,9 +1,11 @@
 """Direct reply-to: replies that reach a waiting channel without a queue.
 
-RabbitMQ, Direct Reply-to. An address holds a random token, so that nobody who was not given one
+RabbitMQ, Direct Reply-to. An address ends in a random key, so that nobody who was not given one
 can send to it; and its prefix is reserved, so that no queue can take its place.
 """
 
+import base64
+import re
 import secrets
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 PSEUDO_QUEUE: Final = "amq.rabbitmq.reply-to"
 PREFIX: Final = f"{PSEUDO_QUEUE}."
+_FORM: Final = re.compile(rf"{re.escape(PREFIX)}[\w+/=]+\.[\w+/=]+")
 
 
 class ReplyAddress:
@@ -32,7 +35,7 @@ class ReplyAddress:
 
     def __init__(self, channel: "BrokerChannel", tag: str) -> None:
         """Have a name that cannot be guessed."""
-        self.name: str = PREFIX + secrets.token_urlsafe(24)
+        self.name: str = f"{PREFIX}{_random()}.{_random()}"
         self.channel: BrokerChannel = channel
         self.tag: str = tag
 
@@ -41,6 +44,30 @@ class ReplyAddress:
         del past  # a channel has no memory of what came
         self.channel.deliver_reply(self.tag, Entry(message, 0, None))
         return True
+
+
+def _random() -> str:
+    return base64.b64encode(secrets.token_bytes(18)).decode()
+
+
+class Nobody:
+    """Takes a reply to whom is no longer there, and loses it."""
+
+    name: str = PSEUDO_QUEUE
+    is_exchange = False
+
+    def publish(self, message: Published, *, past: Entry | None = None) -> bool:
+        """Lose a reply."""
+        del message, past
+        return True
+
+
+NOBODY: Final = Nobody()
+
+
+def has_form(name: str) -> bool:
+    """Return whether a name could be that of an address."""
+    return _FORM.fullmatch(name) is not None
 
 
 class ReplyAddresses:

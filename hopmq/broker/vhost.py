@@ -16,7 +16,7 @@ from hopmq.broker.message import HEADERS, OVERHEAD, Annotations, Entry
 from hopmq.broker.policies import Policies, Policy
 from hopmq.broker.queues.queue import Queue
 from hopmq.broker.refusal import Refusal
-from hopmq.broker.reply_to import PREFIX, ReplyAddresses
+from hopmq.broker.reply_to import NOBODY, PREFIX, ReplyAddresses, has_form
 from hopmq.broker.vhost_metadata import VhostMetadata
 from hopmq.wire import Published
 
@@ -124,11 +124,13 @@ class VirtualHost:
         name = message.exchange
         if not name and not message.raw_properties[0] & HEADERS:
             queue = self.queues.get(message.routing_key)
-            return (queue,) if queue is not None else self._reply_address(message.routing_key)
+            if queue is not None:
+                return (queue,)
+            return self._reply_address(message.routing_key, message)
         exchange = self.exchange(name)
         keys = self._keys_of(message)
         if not name:
-            return self._named(keys)
+            return self._named(keys, message)
         if exchange.delays and (delay := exchange.delay_of(message)):
             self._postpone(exchange, message, delay)
             return ()
@@ -154,12 +156,12 @@ class VirtualHost:
             message.context = Annotations(keys)
         return keys
 
-    def _named(self, names: Sequence[str]) -> Sequence[Target]:
+    def _named(self, names: Sequence[str], message: Published) -> Sequence[Target]:
         """Return the queues of these names: what the default exchange routes to."""
         found: dict[Target, None] = {}
         for name in names:
             queue = self.queues.get(name)
-            targets = self._reply_address(name) if queue is None else (queue,)
+            targets = self._reply_address(name, message) if queue is None else (queue,)
             found |= dict.fromkeys(targets)
         return tuple(found)
 
@@ -182,12 +184,26 @@ class VirtualHost:
 
         self.clock.call_at(self.clock.time() + delay, due)
 
-    def _reply_address(self, routing_key: str) -> Sequence[Target]:
-        if routing_key.startswith(PREFIX):
-            address = self.replies.find(routing_key)
-            if address is not None:
-                return (address,)
+    def _reply_address(self, routing_key: str, message: Published) -> Sequence[Target]:
+        """Return where a reply goes, if the key is an address.
+
+        In releases before 4.3 it is sent on the way, and does not count as routed.
+        """
+        if not routing_key.startswith(PREFIX):
+            return ()
+        address = self.replies.find(routing_key)
+        if self.emulation.volatile_queues:
+            if address is None:
+                return (NOBODY,) if has_form(routing_key) else ()
+            return (address,)
+        if address is not None and self._may_reply(message):
+            address.publish(message)
         return ()
+
+    def _may_reply(self, message: Published) -> bool:
+        """Return whether a message may be a reply: a dead letter may not be in 4.0."""
+        died = isinstance(message.context, Annotations) and message.context.died
+        return not died or not self.emulation.message_containers
 
     def dead_letter(
         self,

@@ -8,7 +8,7 @@ from pamqp.base import Frame
 from pamqp.commands import Basic, Channel
 
 from hopmq.broker.consumer import Consumer
-from hopmq.broker.operations.queues import find_queue
+from hopmq.broker.operations.queues import find_queue, is_volatile
 from hopmq.broker.queues.queue import Comeback
 from hopmq.broker.refusal import Refusal
 from hopmq.broker.reply_to import PSEUDO_QUEUE
@@ -43,6 +43,12 @@ def _consume(channel: "BrokerChannel", method: Basic.Consume) -> None:
     if method.queue == PSEUDO_QUEUE:
         _consume_replies(channel, method)
         return
+    if is_volatile(channel, method.queue):
+        raise Refusal(
+            406,
+            "PRECONDITION_FAILED - only creator channel may consume from queue "
+            f"'{method.queue}' in vhost '{channel.vhost.name}'",
+        )
     queue = find_queue(channel, method.queue)
     channel.peer.require("read", "queue", queue.name)
     tag = _new_tag(channel, method.consumer_tag)
@@ -104,6 +110,12 @@ def _cancel(channel: "BrokerChannel", method: Basic.Cancel) -> None:
 
 
 def _get(channel: "BrokerChannel", method: Basic.Get) -> None:
+    if is_volatile(channel, method.queue):
+        raise Refusal(
+            540,
+            "NOT_IMPLEMENTED - basic.get not supported by volatile queue "
+            f"'{method.queue}' in vhost '{channel.vhost.name}'",
+        )
     queue = find_queue(channel, method.queue)
     channel.peer.require("read", "queue", queue.name)
     entry = queue.get()

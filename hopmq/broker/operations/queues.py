@@ -46,8 +46,6 @@ def _declare(channel: "BrokerChannel", method: Methods.Declare) -> None:
 
 def _declare_reply_address(channel: "BrokerChannel", name: str, method: Methods.Declare) -> None:
     """Answer whether replies to an address would arrive, without a queue (direct reply-to)."""
-    if not method.passive:
-        raise _reserved(name)
     if name != PSEUDO_QUEUE and channel.vhost.replies.find(name) is None:
         channel.vhost.queue(name)
     if not method.nowait:
@@ -163,6 +161,12 @@ def check_owner(channel: "BrokerChannel", queue: Queue) -> None:
         )
 
 
+def is_volatile(channel: "BrokerChannel", name: str) -> bool:
+    """Return whether a name is an address that counts as a queue, if one with few operations."""
+    vhost = channel.vhost
+    return vhost.emulation.volatile_queues and vhost.replies.find(name) is not None
+
+
 def _bind(channel: "BrokerChannel", method: Methods.Bind) -> None:
     channel.vhost.bind(_binding(channel, method))
     if not method.nowait:
@@ -170,12 +174,17 @@ def _bind(channel: "BrokerChannel", method: Methods.Bind) -> None:
 
 
 def _unbind(channel: "BrokerChannel", method: Methods.Unbind) -> None:
-    channel.vhost.unbind(_binding(channel, method))
+    if is_volatile(channel, method.queue) or channel.vhost.replies.find(method.queue) is None:
+        channel.vhost.unbind(_binding(channel, method))
     channel.reply(new_method(Methods.UnbindOk))
 
 
 def _binding(channel: "BrokerChannel", method: Methods.Bind | Methods.Unbind) -> Binding:
     name = method.queue or channel.last_queue
+    if is_volatile(channel, name):
+        raise Refusal(
+            403, "ACCESS_REFUSED - cannot bind or unbind to a volatile (direct reply-to) queue"
+        )
     routing_key = method.routing_key
     if not method.queue and not routing_key:
         routing_key = channel.last_queue
@@ -189,9 +198,11 @@ def _binding(channel: "BrokerChannel", method: Methods.Bind | Methods.Unbind) ->
 
 
 def _purge(channel: "BrokerChannel", method: Methods.Purge) -> None:
-    queue = find_queue(channel, method.queue)
-    channel.peer.require("read", "queue", queue.name)
-    count = queue.purge()
+    count = 0
+    if not is_volatile(channel, method.queue):
+        queue = find_queue(channel, method.queue)
+        channel.peer.require("read", "queue", queue.name)
+        count = queue.purge()
     if not method.nowait:
         channel.reply(new_method(Methods.PurgeOk, message_count=count))
 
