@@ -48,6 +48,8 @@ class Peer:
         core, link: Its protocol and its socket.
         access: The users of the broker.
         username: Who it is, once it has logged in.
+        mechanism: How it has logged in.
+        connected_at: When it came in, in seconds since 1970; 0 until then.
         vhost: The virtual host it works in, once it has opened it.
         channels: By number.
         exclusive_queues: Those that go with it.
@@ -70,6 +72,8 @@ class Peer:
         )
         self.access: Access = broker.access
         self.username: str = ""
+        self.mechanism: str = ""
+        self.connected_at: float = 0.0
         self.vhost: VirtualHost | None = None
         self.channels: dict[int, BrokerChannel] = {}
         self.exclusive_queues: dict[Queue, None] = {}
@@ -219,6 +223,7 @@ class Peer:
             self._refuse_login(mechanism)
             return
         self.username = name
+        self.mechanism = mechanism
         self.core.accept_login()
 
     def _refuse_login(self, mechanism: str) -> None:
@@ -245,6 +250,7 @@ class Peer:
             )
         else:
             self.vhost = vhost
+            self.connected_at = self._broker.clock.wall()
             logger.info("%s: user %s connected to %s", self.label, self.username, vhost.name)
             self.core.accept_vhost()
 

@@ -13,12 +13,13 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
 
-from hopmq._version import __version__
-from hopmq.broker.access import ADMINISTRATOR, Permission, User, new_user
+from hopmq.broker.access import ADMINISTRATOR, User
 from hopmq.broker.clock import Clock, LoopClock
 from hopmq.broker.definitions import export_definitions, load_definitions, read_definitions
 from hopmq.broker.emulation import NEWEST, Emulation, Release, emulation_of
+from hopmq.broker.introduction import default_users, server_properties
 from hopmq.broker.login import EXTERNAL, MECHANISMS
+from hopmq.broker.management import ListenerInfo, ManagementServer
 from hopmq.broker.peer import Peer
 from hopmq.broker.restart import come_back, end_connections, go_away
 from hopmq.broker.state import BrokerState
@@ -26,24 +27,11 @@ from hopmq.core.settings import ServerSettings, Tuning
 from hopmq.errors import UsageError
 from hopmq.transport.link import Link
 from hopmq.transport.memory import Listener, listen
-from hopmq.typedefs import FieldTable
 from hopmq.wire.limits import DEFAULT_FRAME_MAX
 
 logger: logging.Logger = logging.getLogger("hopmq.broker")
 
 DEFAULT_MEMORY_LIMIT: Final = 512 * 1024 * 1024
-
-CAPABILITIES: Final[dict[str, bool]] = {
-    "publisher_confirms": True,
-    "exchange_exchange_bindings": True,
-    "basic.nack": True,
-    "consumer_cancel_notify": True,
-    "connection.blocked": True,
-    "consumer_priorities": True,
-    "authentication_failure_close": True,
-    "per_consumer_qos": True,
-    "direct_reply_to": True,
-}
 
 
 class Broker:
@@ -69,6 +57,7 @@ class Broker:
         users: Iterable[User] | None = None,
         vhosts: Iterable[str] = ("/",),
         definitions: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        management_port: int | None = None,
         memory_limit: int = DEFAULT_MEMORY_LIMIT,
         max_message_size: int | None = None,
         heartbeat: int = 60,
@@ -95,6 +84,7 @@ class Broker:
             vhosts: Virtual hosts to start with.
             definitions: What to start with beside these, as RabbitMQ exports it: the path of a
                 JSON file, or what it holds.
+            management_port: TCP port of the management API; 0 picks a free one, None is for none.
             memory_limit: Bytes of messages beyond which publishers are blocked.
             max_message_size: Largest body taken, in bytes; the release's own by default.
             heartbeat: Interval offered to clients, in seconds; 0 for none.
@@ -128,14 +118,14 @@ class Broker:
         )
         defined = self._definitions.users if self._definitions is not None else []
         self._has_default_user = users is None and not defined
-        self._users = _default_users(self._vhosts) if users is None else tuple(users)
+        self._users = default_users(self._vhosts) if users is None else tuple(users)
         if defined and users is None:
             # First whoever may do most, for the address.
             self._users = tuple(sorted(defined, key=lambda user: ADMINISTRATOR not in user.tags))
         self._memory_limit = memory_limit
         self._consumer_timeout = consumer_timeout
         self._settings = ServerSettings(
-            properties=_server_properties(self._emulation),
+            properties=server_properties(self._emulation),
             mechanisms=MECHANISMS,
             tuning=Tuning(channel_max=channel_max, frame_max=frame_max, heartbeat=heartbeat),
             frame_min=self._emulation.frame_min,
@@ -147,6 +137,9 @@ class Broker:
             handshake_timeout=handshake_timeout,
             silent_close_delay=silent_close_delay,
         )
+        self._management: ManagementServer | None = None
+        if management_port is not None:
+            self._management = ManagementServer(host or "127.0.0.1", management_port)
         self._servers: list[asyncio.Server] = []
         self._listener: Listener | None = None
         self._state: BrokerState | None = None
@@ -212,6 +205,17 @@ class Broker:
     def memory_url(self) -> str:
         """Address within this event loop."""
         return f"memory://{self._user_info}{self._name}/{self._vhost}"
+
+    @property
+    def management_url(self) -> str:
+        """Address of the management API.
+
+        Raises:
+            UsageError: There is none.
+        """
+        if self._management is None:
+            raise UsageError("the management API is off: ask for Broker(management_port=0)")
+        return self._management.url
 
     @property
     def _user_info(self) -> str:
@@ -335,6 +339,20 @@ class Broker:
             self._listener.is_away = False
         elif self._name is not None:
             self._listener = listen(self._name, plain)
+        if self._management is not None:
+            await self._management.start(self.state, self._listeners())
+
+    def _listeners(self) -> list[ListenerInfo]:
+        """Return where clients of AMQP are taken, over TCP."""
+        host = self._host or "127.0.0.1"
+        found = []
+        if self._host is not None:
+            found.append(ListenerInfo(protocol="amqp", host=host, port=self._port))
+        if self._tls is not None:
+            found.append(
+                ListenerInfo(protocol="amqp/ssl", host=host, port=self._tls_port, is_tls=True)
+            )
+        return found
 
     async def _listen_for_tls(
         self, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext
@@ -352,6 +370,8 @@ class Broker:
 
     async def _stop_listening(self, *, away: bool) -> None:
         """Take no more clients; with `away`, keep the name for our return."""
+        if self._management is not None:
+            await self._management.stop()
         servers, self._servers = self._servers, []
         for server in servers:
             server.close()
@@ -368,23 +388,6 @@ class Broker:
         peer = Peer(self.state, settings, loop)
         self.state.remember(peer)
         return peer.link
-
-
-def _default_users(vhosts: Iterable[str]) -> tuple[User, ...]:
-    everywhere = {vhost: Permission() for vhost in vhosts}
-    return (new_user("guest", "guest", tags=(ADMINISTRATOR,), permissions=everywhere),)
-
-
-def _server_properties(emulation: Emulation) -> FieldTable:
-    return {
-        "product": "HopMQ",
-        "version": __version__,
-        "platform": "Python",
-        "copyright": "The HopMQ authors",
-        "cluster_name": "hopmq@localhost",
-        "information": f"embedded broker, in memory; behaves like RabbitMQ {emulation.version}",
-        "capabilities": dict(CAPABILITIES),
-    }
 
 
 def _with_external(settings: ServerSettings) -> ServerSettings:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hopmq.broker import Broker
 from hopmq.broker.emulation import Release, emulation_of
@@ -22,13 +22,13 @@ class EmbeddedBroker:
         url: Its address.
     """
 
-    def __init__(self, release: Release) -> None:
+    def __init__(self, release: Release, **options: Any) -> None:  # Any: keywords of Broker
         """Start it."""
         self.version: str = emulation_of(release).version
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"broker-{release}")
         self._thread.start()
-        self.broker: Broker = Broker(emulate=release, silent_close_delay=0.1)
+        self.broker: Broker = Broker(emulate=release, silent_close_delay=0.1, **options)
         asyncio.run_coroutine_threadsafe(self.broker.start(), self._loop).result(_START_TIMEOUT)
         self.url: str = self.broker.url
 

@@ -1,0 +1,1 @@
+"""The management API: the same tests against RabbitMQ's plugin and the embedded broker's own."""

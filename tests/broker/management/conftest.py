@@ -1,0 +1,85 @@
+"""Brokers with a management API: embedded ones, and real ones with the plugin."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from broker.management.api import Api, quoted
+from brokers.embedded import EmbeddedBroker
+from brokers.selection import BrokerChoice
+from conftest import BROKERS, NO_BROKER
+from flavours import Flavour, flavours
+from hopmq.testing import RabbitMQ
+
+CONFIG = "collect_statistics_interval = 500"
+"""Statistics come ten times as often as by default."""
+
+MANAGED = [each for each in BROKERS if each.url is None]
+RELEASES = ("3.10", "4.0", "4.3")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Managed:
+    """A broker with a management API."""
+
+    version: str
+    url: str
+    port: int
+    management_url: str
+    embedded: EmbeddedBroker | None = None
+
+    @property
+    def release(self) -> str:
+        """Which of `RELEASES` it behaves like."""
+        numbers = self.version.split(".")
+        return ".".join(numbers[:2])
+
+
+@pytest.fixture(scope="session")
+def flavour() -> Flavour:
+    """Return asyncio with the codec that users have."""
+    return next(each for each in reversed(flavours()) if each.loop == "asyncio")
+
+
+@pytest.fixture(scope="session", params=MANAGED or [NO_BROKER], ids=lambda choice: choice.label)
+def managed(request: pytest.FixtureRequest) -> Iterator[Managed]:
+    """Return each broker in turn."""
+    choice: BrokerChoice = request.param
+    if choice.emulate is not None:
+        embedded = EmbeddedBroker(choice.emulate, management_port=0)
+        broker = embedded.broker
+        try:
+            yield Managed(
+                version=embedded.version,
+                url=embedded.url,
+                port=broker.port,
+                management_url=broker.management_url,
+                embedded=embedded,
+            )
+        finally:
+            embedded.stop()
+        return
+    with RabbitMQ(choice.installation, plugins=["rabbitmq_management"], config=CONFIG) as real:
+        Api(real.management_url).soon("/overview", bool)
+        yield Managed(
+            version=real.version,
+            url=real.url,
+            port=real.port,
+            management_url=real.management_url,
+        )
+
+
+@pytest.fixture
+def api(managed: Managed) -> Api:
+    """Return the API as guest sees it, who may do everything."""
+    return Api(managed.management_url)
+
+
+@pytest.fixture
+def vhost(api: Api, name: str) -> Iterator[str]:
+    """Return a virtual host of the test's own, as a part of a path."""
+    spelled = quoted(f"{name}/vhost")
+    api.put(f"/vhosts/{spelled}")
+    yield spelled
+    api.request("DELETE", f"/vhosts/{spelled}")
