@@ -86,13 +86,19 @@ class Peer:
         return f"<Peer {self.label}>"
 
     @property
-    def label(self) -> str:
-        """The client's name and address, for logs."""
+    def client_name(self) -> str | None:
+        """What the client calls its connection; None before it has said so, or if it does not."""
         properties = getattr(self.core.handshake, "client_properties", {})
         name = properties.get("connection_name")
+        return name if isinstance(name, str) else None
+
+    @property
+    def label(self) -> str:
+        """The client's name and address, for logs."""
+        name = self.client_name
         place = self.link.transport.get_extra_info("peername") or "in process"
         address = f"{place[0]}:{place[1]}" if isinstance(place, tuple) else str(place)
-        return f"{name} ({address})" if isinstance(name, str) else address
+        return address if name is None else f"{name} ({address})"
 
     def has_capability(self, name: str) -> bool:
         """Return whether the client says that it knows a capability."""
@@ -126,6 +132,7 @@ class Peer:
         """Close the connection in order."""
         self._begin_close(code, text, 0)
         self.link.flush()
+        self.link.resume_reading()  # an alarm must not stand before the client's answer
 
     def _begin_close(self, code: int, text: str, index: int) -> None:
         for channel in list(self.channels.values()):

@@ -61,16 +61,16 @@ class Publishing:
         tag = self.tag = self.tag + 1
         accepted = self.publish(message)
         if accepted:
-            self._confirm(tag)
+            self.confirm(tag)
         else:
-            self._nack(tag)
+            self.nack(tag)
 
     def publish(self, message: Published) -> bool:
         """Put a message into the queues it is for; False when one of them refuses it."""
         queues = self._channel.vhost.route(message)
         if not queues:
             if message.mandatory:
-                self._return(message)
+                self.give_back(message)
             return True
         if len(queues) == 1:
             return queues[0].publish(message)
@@ -101,12 +101,14 @@ class Publishing:
         for tag in waiting:
             connection.write(connection.codec.encode_ack(channel.number, tag, False))
 
-    def _confirm(self, tag: int) -> None:
+    def confirm(self, tag: int) -> None:
+        """Confirm a message; the frame goes out with the others of this turn."""
         if not self._waiting:
             self._channel.connection.has_acks(self)
         self._waiting.append(tag)
 
-    def _nack(self, tag: int) -> None:
+    def nack(self, tag: int) -> None:
+        """Refuse a message."""
         self.flush_acks()
         if self._settled_up_to == tag - 1:
             self._settled_up_to = tag
@@ -117,7 +119,8 @@ class Publishing:
 
     # --- returns ---------------------------------------------------------------------------
 
-    def _return(self, message: Published) -> None:
+    def give_back(self, message: Published) -> None:
+        """Return a message that no queue has taken."""
         channel = self._channel
         connection = channel.connection
         connection.wrote(

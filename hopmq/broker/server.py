@@ -18,6 +18,7 @@ from hopmq.broker.clock import Clock, LoopClock
 from hopmq.broker.definitions import export_definitions, load_definitions, read_definitions
 from hopmq.broker.emulation import NEWEST, Emulation, Release, emulation_of
 from hopmq.broker.introduction import default_users, server_properties
+from hopmq.broker.interposer import Interposer
 from hopmq.broker.login import EXTERNAL, MECHANISMS
 from hopmq.broker.management import ListenerInfo, ManagementServer
 from hopmq.broker.peer import Peer
@@ -25,7 +26,6 @@ from hopmq.broker.restart import come_back, end_connections, go_away
 from hopmq.broker.state import BrokerState
 from hopmq.core.settings import ServerSettings, Tuning
 from hopmq.errors import UsageError
-from hopmq.transport.link import Link
 from hopmq.transport.memory import Listener, listen
 from hopmq.wire.limits import DEFAULT_FRAME_MAX
 
@@ -140,6 +140,8 @@ class Broker:
         self._management: ManagementServer | None = None
         if management_port is not None:
             self._management = ManagementServer(host or "127.0.0.1", management_port)
+        self.interposer: Interposer | None = None
+        """Who stands between the broker and its clients; None unless a test wants faults."""
         self._servers: list[asyncio.Server] = []
         self._listener: Listener | None = None
         self._state: BrokerState | None = None
@@ -288,6 +290,8 @@ class Broker:
         await self._stop_listening(away=keep)
         if self._state is None:
             return
+        if self.interposer is not None:
+            self.interposer.stopping()
         await end_connections(self._state, abrupt=abrupt)
         if keep:
             go_away(self._state, abrupt=abrupt)
@@ -323,7 +327,7 @@ class Broker:
     # --- listening ---------------------------------------------------------------------------
 
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        def plain() -> Link:
+        def plain() -> asyncio.BaseProtocol:
             return self._accept(loop, self._settings)
 
         if self._host is not None:
@@ -384,10 +388,12 @@ class Broker:
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()
 
-    def _accept(self, loop: asyncio.AbstractEventLoop, settings: ServerSettings) -> Link:
+    def _accept(
+        self, loop: asyncio.AbstractEventLoop, settings: ServerSettings
+    ) -> asyncio.BaseProtocol:
         peer = Peer(self.state, settings, loop)
         self.state.remember(peer)
-        return peer.link
+        return peer.link if self.interposer is None else self.interposer.accept(peer)
 
 
 def _with_external(settings: ServerSettings) -> ServerSettings:

@@ -78,6 +78,11 @@ class Link(asyncio.BufferedProtocol):
         assert self._transport is not None
         return self._transport
 
+    def exchange_transport(self, transport: asyncio.Transport) -> asyncio.Transport:
+        """Write to `transport` from now on, and return the one so far; for tests that tap a link."""
+        before, self._transport = self.transport, transport
+        return before
+
     # --- called by the transport -------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -1,0 +1,7 @@
+"""Faults: what an embedded broker can do to its clients, on cue."""
+
+from hopmq.testing.faults.fault import Fault
+from hopmq.testing.faults.injection import Faults
+from hopmq.testing.faults.selection import Direction
+
+__all__ = ["Direction", "Fault", "Faults"]

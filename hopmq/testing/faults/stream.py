@@ -1,0 +1,134 @@
+"""One direction of one connection: bytes in, what faults leave of them out."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hopmq.testing.faults.fault import Fault
+from hopmq.testing.faults.frames import HEARTBEAT, Frame, Framer
+from hopmq.testing.faults.pacing import Pace, Pacer
+from hopmq.testing.faults.selection import Direction
+
+if TYPE_CHECKING:
+    from hopmq.broker.peer import Peer
+    from hopmq.testing.faults.tap import Tap
+
+
+class StreamFault(Fault):
+    """A fault of bytes or frames on their way, in one direction or in both.
+
+    Attributes:
+        direction: The direction; None for both.
+    """
+
+    direction: Direction | None = None
+
+    def concerns(self, stream: "Stream") -> bool:
+        """Return whether it is for this connection and direction, as far as is known by now."""
+        return (
+            self.is_active
+            and self.direction in {None, stream.direction}
+            and self.where.has_peer(stream.peer)
+        )
+
+    def swallows(self, stream: "Stream", data: bytes) -> bool:
+        """Return whether bytes are to be lost, whatever they are."""
+        return False
+
+    def pace(self) -> Pace | None:
+        """Return how bytes travel under it; None for as always."""
+        return None
+
+    def on_frame(self, stream: "Stream", frame: Frame) -> bool:
+        """Deal with a frame; False when it is none of its business."""
+        return False
+
+    def limited(self, stream: "Stream", data: bytes) -> bytes:
+        """Return what still passes of bytes that are about to go."""
+        return data
+
+
+class Stream:
+    """One direction of one connection.
+
+    Attributes:
+        tap: The connection.
+        peer: The broker's end of it.
+        direction: Which way.
+        framer: What knows where frames begin.
+        has_lost: Whether bytes were swallowed, so that the rest makes no sense any more.
+    """
+
+    def __init__(
+        self, tap: "Tap", direction: Direction, emit: Callable[[bytes], None], *, in_step: bool
+    ) -> None:
+        """Pass bytes to `emit`."""
+        self.tap: Tap = tap
+        self.peer: Peer = tap.peer
+        self.direction: Direction = direction
+        self.framer: Framer = Framer(in_step=in_step)
+        self.has_lost: bool = False
+        self._held: dict[int, tuple[Fault, list[bytes]]] = {}
+        self._pacer = Pacer(tap.seams.clock, tap.seams.loop, emit)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is held back."""
+        return self._pacer.is_empty and not self._held
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes that were sent."""
+        if self.tap.is_cut:
+            return
+        for fault in self._faults():
+            if fault.swallows(self, data):
+                self.has_lost = True
+                fault.hit()
+                return
+        for frame in self.framer.feed(data):
+            if not self.tap.is_cut:
+                self._take(frame)
+
+    def put(self, data: bytes) -> None:
+        """Send bytes on, at the pace that faults leave."""
+        pace: Pace | None = None
+        for fault in self._faults():
+            data = fault.limited(self, data)
+            slower = fault.pace()
+            if slower is not None:
+                fault.hit()
+                pace = slower if pace is None else pace.joined(slower)
+        if data:
+            self._pacer.put(data, pace)
+
+    def hold(self, channel: int, fault: Fault, data: bytes) -> None:
+        """Hold a frame back, and what comes after it on its channel."""
+        self._held[channel] = (fault, [data])
+
+    def release(self, fault: Fault) -> None:
+        """Send on what was held back for a fault."""
+        for channel, (holder, held) in list(self._held.items()):
+            if holder is fault:
+                del self._held[channel]
+                for data in held:
+                    self.put(data)
+
+    def end(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when everything has gone that was sent before."""
+        self._pacer.when_empty(callback)
+
+    def clear(self) -> None:
+        """Lose what is held back."""
+        self._held.clear()
+        self._pacer.clear()
+
+    def _faults(self) -> list[StreamFault]:
+        return [fault for fault in self.tap.seams.stream_faults if fault.concerns(self)]
+
+    def _take(self, frame: Frame) -> None:
+        if frame.channel in self._held and frame.kind != HEARTBEAT:
+            self._held[frame.channel][1].append(frame.data)
+            return
+        for fault in self._faults():
+            if fault.on_frame(self, frame):
+                return
+        self.put(frame.data)
