@@ -17,8 +17,8 @@ from hopmq.broker.access import ADMINISTRATOR, User
 from hopmq.broker.clock import Clock, LoopClock
 from hopmq.broker.definitions import export_definitions, load_definitions, read_definitions
 from hopmq.broker.emulation import NEWEST, Emulation, Release, emulation_of
-from hopmq.broker.introduction import default_users, server_properties
 from hopmq.broker.interposer import Interposer
+from hopmq.broker.introduction import default_users, server_properties
 from hopmq.broker.login import EXTERNAL, MECHANISMS
 from hopmq.broker.management import ListenerInfo, ManagementServer
 from hopmq.broker.peer import Peer
@@ -299,12 +299,7 @@ class Broker:
             self._state = None
 
     async def restart(self, *, keep: bool = True, abrupt: bool = False) -> None:
-        """Stop, and start on the same addresses.
-
-        Args:
-            keep: As for `stop`; what is durable is kept by default.
-            abrupt: As for `stop`.
-        """
+        """Stop and start on the same addresses; `keep` and `abrupt` as for `stop`."""
         await self.stop(keep=True, abrupt=abrupt)
         if not keep:
             self._state = None
@@ -361,7 +356,7 @@ class Broker:
     async def _listen_for_tls(
         self, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext
     ) -> None:
-        settings = _with_external(self._settings)
+        settings = replace(self._settings, mechanisms=(*self._settings.mechanisms, EXTERNAL))
         server = await loop.create_server(
             lambda: self._accept(loop, settings),
             self._host or "127.0.0.1",
@@ -394,10 +389,6 @@ class Broker:
         peer = Peer(self.state, settings, loop)
         self.state.remember(peer)
         return peer.link if self.interposer is None else self.interposer.accept(peer)
-
-
-def _with_external(settings: ServerSettings) -> ServerSettings:
-    return replace(settings, mechanisms=(*settings.mechanisms, EXTERNAL))
 
 
 def _remove_stale_socket(path: Path) -> None:
