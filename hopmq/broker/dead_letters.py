@@ -33,6 +33,7 @@ _FIRST: Final = "x-first-death-"
 _LAST: Final = "x-last-death-"
 _NAMED: Final = ("reason", "queue", "exchange")
 _REJECTED: Final = text(REJECTED)
+_TEXT: Final = b"S"
 
 
 def dead_lettered(
@@ -64,7 +65,7 @@ def dead_lettered(
         "queue": text(queue),
         "time": moment(wall),
         "exchange": text(message.exchange),
-        "routing-keys": array(map(text, _disclosed(message, headers, keys))),
+        "routing-keys": array(_disclosed(message, headers)),
     }
     expiration = _expiration(message)
     if expiration is not None:
@@ -186,17 +187,14 @@ def _keys(message: Published) -> tuple[str, ...]:
     return (message.routing_key,)
 
 
-def _disclosed(
-    message: Published, headers: Mapping[str, Field], keys: tuple[str, ...]
-) -> Sequence[str]:
-    """Return the routing keys that others may know: all but those of BCC."""
-    if len(keys) == 1:
-        return keys
+def _disclosed(message: Published, headers: Mapping[str, Field]) -> list[Field]:
+    """Return the routing keys that others may know: all but those of BCC, as they were given."""
+    own = text(message.routing_key)
     try:
         copies = items_of(headers.get("CC", b""))
     except MalformedTableError:
-        copies = []
-    return [key for key in keys if key == message.routing_key or text(key) in copies]
+        return [own]
+    return [own, *(copy for copy in copies if copy[:1] == _TEXT)]
 
 
 def _expiration(message: Published) -> str | None:

@@ -1,5 +1,6 @@
 """One of two brokers that are driven alike: does an operation and tells everything observable."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,9 @@ from hopmq.wire import Properties, new_method
 from parity.channel import ChannelDriver
 from parity.closed import Closed
 from parity.driver import Peer
+
+
+_WIDTHS = re.compile("of type '(byte|short|signedint|long)'")
 
 
 @dataclass(slots=True)
@@ -67,7 +71,7 @@ class Side:
             durable=True,
             auto_delete=auto_delete,
             arguments={
-                key: self._name(value) if value in {"q0", "q1", "q2", "topic"} else value
+                key: self._name(value) if value == "dead" else value
                 for key, value in arguments.items()
             },
         )
@@ -222,7 +226,10 @@ class Side:
         return f"{self.prefix}-{name}"
 
     def _plain(self, value: Any) -> Any:
-        return value.replace(f"{self.prefix}-", "") if isinstance(value, str) else value
+        """Return text without what differs by nature: the prefix, and the width of an integer."""
+        if not isinstance(value, str):
+            return value
+        return _WIDTHS.sub("of type 'integer'", value.replace(f"{self.prefix}-", ""))
 
 
 def _covers(tag: int, verdict: str, multiple: bool, other: int) -> bool:

@@ -78,6 +78,11 @@ class ClassicQueue(Queue):
         expires_at = None
         if settings.message_ttl is not None or message.raw_properties[0] & EXPIRATION:
             expires_at = self._expiry_of(message)
+        # RabbitMQ refuses even what a consumer waits for.
+        if settings.is_bounded and settings.overflow != DROP_HEAD and self._is_full(message):
+            if settings.overflow == REJECT_PUBLISH_DLX:
+                self.vhost.dead_letter(self, Entry(message, 0, None), MAXLEN)
+            return False
         backlog = self._backlog
         if not backlog:
             consumer = self.roster.next()
@@ -88,10 +93,6 @@ class ClassicQueue(Queue):
                     entry.go_on_from(past)
                 self._hand_over(entry, consumer)
                 return True
-        if settings.is_bounded and settings.overflow != DROP_HEAD and self._is_full(message):
-            if settings.overflow == REJECT_PUBLISH_DLX:
-                self.vhost.dead_letter(self, Entry(message, 0, None), MAXLEN)
-            return False
         self._memory.add(len(message.body) + OVERHEAD)
         if past is None:
             backlog.append(message, expires_at)
