@@ -210,8 +210,7 @@ def test_the_same_operations_show_the_same(
     Machine.loop = loop
     Machine.urls = (embedded.url, rabbitmq.url)
     checked = settings(
-        max_examples=60,
-        phases=[__import__("hypothesis").Phase.generate],
+        max_examples=20,
         stateful_step_count=30,
         deadline=None,
         suppress_health_check=list(HealthCheck),
