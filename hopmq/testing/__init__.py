@@ -3,18 +3,22 @@
 from hopmq.testing.certificates import Certificates
 from hopmq.testing.clock import TurnedClock
 from hopmq.testing.errors import BrokerError
-from hopmq.testing.faults import Fault, Faults
+from hopmq.testing.faults import Chaos, ChaosRule, Fault, Faults, apply_chaos, read_chaos
 from hopmq.testing.installations import Installation, find_installation, installations
 from hopmq.testing.rabbitmq import RabbitMQ
 
 __all__ = [
     "BrokerError",
     "Certificates",
+    "Chaos",
+    "ChaosRule",
     "Fault",
     "Faults",
     "Installation",
     "RabbitMQ",
     "TurnedClock",
+    "apply_chaos",
     "find_installation",
     "installations",
+    "read_chaos",
 ]

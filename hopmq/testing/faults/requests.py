@@ -53,8 +53,7 @@ class Refused(Fault):
         if not 200 <= code <= 999:
             raise UsageError(f"a reply code has three digits, not {code}")
         for pattern in at:
-            if not any(fnmatchcase(method, pattern) for method in REFUSABLE):
-                raise UsageError(f"no request {pattern!r} can be refused; try Queue.Declare")
+            check_requests(pattern)
         super().__init__(f"{code} for {', '.join(at)}", where, nth=nth, times=times)
         self.code: int = code
         self._at = at
@@ -98,6 +97,12 @@ class Locked(Refused):
             f"vhost '{vhost}'. It could be originally declared on another connection "
             "or the exclusive property value does not match that of the original declaration."
         )
+
+
+def check_requests(at: str) -> None:
+    """Raise a UsageError unless there are such requests."""
+    if not any(fnmatchcase(method, at) for method in REFUSABLE):
+        raise UsageError(f"no request {at!r} can be refused; requests are such as Queue.Declare")
 
 
 def default_text(code: int) -> str:

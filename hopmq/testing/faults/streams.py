@@ -13,6 +13,12 @@ from hopmq.testing.faults.stream import Stream, StreamFault
 Place: TypeAlias = Literal["before", "after", "instead"]
 
 
+def check_frames(at: str) -> None:
+    """Raise a UsageError unless there are such frames."""
+    if not any(fnmatchcase(kind, at) for kind in KINDS):
+        raise UsageError(f"there is no frame {at!r}; frames are such as Basic.Publish, header")
+
+
 class FrameFault(StreamFault):
     """A fault that happens at certain frames."""
 
@@ -28,8 +34,7 @@ class FrameFault(StreamFault):
     ) -> None:
         """Look for frames of the kind `at`."""
         super().__init__(f"{what} at {at}", where, nth=nth, times=times)
-        if not any(fnmatchcase(kind, at) for kind in KINDS):
-            raise UsageError(f"there is no frame {at!r}; frames are such as Basic.Publish, header")
+        check_frames(at)
         self.direction = direction
         self._at = at
 
