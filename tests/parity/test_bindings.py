@@ -301,3 +301,8 @@ async def test_binding_exchanges_without_waiting_has_no_answer(
     await channel.expect_silence()
     channel.publish(exchange="amq.direct", routing_key=name)
     assert await channel.drain(name) == []
+
+
+async def test_binding_without_waiting_is_refused_all_the_same(channel: ChannelDriver) -> None:
+    channel.send(Queue.Bind, queue="no-such-queue", exchange="amq.direct", nowait=True)
+    assert (await channel.until_closed()).answer == MISSING_QUEUE

@@ -143,6 +143,7 @@ async def test_two_closes_may_cross(peer: Peer) -> None:
     channel.send(MISSING)
     channel.send(Channel.Close, reply_code=200)
     assert (await channel.until_closed()).answer == NOT_FOUND
+    await peer.wait(lambda: channel.inbox or None)
     assert isinstance(await channel.any(), Channel.CloseOk)
     channel.send(Channel.CloseOk)
     other = await peer.channel(2)

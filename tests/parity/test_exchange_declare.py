@@ -67,11 +67,22 @@ async def test_an_unknown_type_is_refused(
     assert closed.blamed == (40, 10)
 
 
-@pytest.mark.parametrize("suffix", ["", "with space", "ünïcode", "a\nb", "a/b", "%2F", "x" * 200])
+@pytest.mark.parametrize("suffix", ["", "with space", "ünïcode", "a/b", "%2F", "x" * 200])
 async def test_names_may_hold_anything(channel: ChannelDriver, name: str, suffix: str) -> None:
     exchange = f"{name[:40]}{suffix}"
     await channel.exchange(exchange)
     await channel.exchange(exchange, passive=True)
+
+
+async def test_ends_of_lines_are_left_out_of_names(channel: ChannelDriver, name: str) -> None:
+    await channel.exchange(f"{name}\r\n-end\n")
+    await channel.exchange(f"{name}-end", passive=True)
+    await channel.exchange(f"\n{name}-end", passive=True)
+    await channel.declare(name, exclusive=True)
+    await channel.bind(name, f"{name}-e\nnd")
+    await channel.delete_exchange(f"{name}\n-end")
+    closed = await refusal(channel.exchange(f"{name}-end", passive=True))
+    assert closed.code == 404
 
 
 async def test_a_name_has_up_to_255_bytes(channel: ChannelDriver, name: str) -> None:
@@ -84,6 +95,14 @@ async def test_new_names_may_not_begin_with_amq(channel: ChannelDriver, reserved
     assert closed.answer == access_refused(
         f"exchange name '{reserved}' contains reserved prefix 'amq.*'"
     )
+
+
+async def test_a_log_exchange_is_there_since_4_3(channel: ChannelDriver, release: str) -> None:
+    request = channel.exchange("amq.rabbitmq.log", passive=True)
+    if release == "4.3":
+        await request
+    else:
+        assert (await refusal(request)).code == 404
 
 
 async def test_amq_without_a_dot_is_a_name_as_any_other(channel: ChannelDriver) -> None:
@@ -252,7 +271,7 @@ async def test_other_arguments_may_differ(
 # --- arguments ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("alternate", ["", "no-such-exchange", "a\nb", "amq.default"])
+@pytest.mark.parametrize("alternate", ["", "no-such-exchange", "amq.default"])
 async def test_an_alternate_exchange_need_not_exist(
     channel: ChannelDriver, name: str, alternate: str
 ) -> None:

@@ -189,3 +189,17 @@ async def test_a_delete_without_waiting_has_no_answer(channel: ChannelDriver, na
     await channel.expect_silence()
     closed = await refusal(channel.exchange(name, passive=True))
     assert closed.answer == not_found(f"no exchange '{name}' in vhost '/'")
+
+
+async def test_a_delete_without_waiting_is_refused_all_the_same(channel: ChannelDriver) -> None:
+    channel.send(Exchange.Delete, exchange="amq.direct", nowait=True)
+    assert (await channel.until_closed()).answer == access_refused(
+        "deletion of system exchange 'amq.direct' in vhost '/' not allowed"
+    )
+
+
+async def test_an_alternate_exchange_is_not_in_use(channel: ChannelDriver, name: str) -> None:
+    await channel.exchange(name)
+    await channel.exchange(f"{name}-2", arguments={"alternate-exchange": name})
+    await channel.delete_exchange(name, if_unused=True)
+    assert not await is_there(channel, name)

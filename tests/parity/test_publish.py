@@ -48,6 +48,20 @@ async def test_an_internal_exchange_is_not_published_to(channel: ChannelDriver, 
     assert closed.blamed == (60, 40)
 
 
+async def test_the_exchange_for_traces_is_internal(channel: ChannelDriver) -> None:
+    channel.publish(exchange="amq.rabbitmq.trace")
+    assert (await channel.until_closed()).answer == access_refused(
+        "cannot publish to internal exchange 'amq.rabbitmq.trace' in vhost '/'"
+    )
+
+
+async def test_the_default_exchange_has_no_other_name(channel: ChannelDriver) -> None:
+    channel.publish(exchange="amq.default")
+    assert (await channel.until_closed()).answer == not_found(
+        "no exchange 'amq.default' in vhost '/'"
+    )
+
+
 async def test_immediate_is_not_implemented(peer: Peer, name: str) -> None:
     channel = await peer.channel()
     await channel.declare(name, exclusive=True)

@@ -48,6 +48,15 @@ async def test_names_may_hold_anything(channel: ChannelDriver, name: str, suffix
     assert (await channel.declare(queue, passive=True)).queue == queue
 
 
+@pytest.mark.parametrize("request_name", ["get", "purge", "consume"])
+async def test_ends_of_lines_are_not_left_out_of_names_of_queues_to_read(
+    channel: ChannelDriver, name: str, request_name: str
+) -> None:
+    await channel.declare(name, exclusive=True)
+    closed = await refusal(getattr(channel, request_name)(f"{name}\n"))
+    assert closed.answer == not_found(f"no queue '{name}\n' in vhost '/'")
+
+
 async def test_a_name_has_up_to_255_bytes(channel: ChannelDriver, name: str) -> None:
     await channel.declare(name.ljust(255, "x"), exclusive=True)
 
@@ -57,6 +66,7 @@ async def test_ends_of_lines_are_left_out_of_names(channel: ChannelDriver, name:
     assert declared.queue == f"{name}-end"
     assert (await channel.declare(f"{name}\n-end", passive=True)).queue == f"{name}-end"
     await channel.bind(f"{name}-e\nnd", "amq.direct", name)
+    await channel.unbind(f"{name}-e\nnd", "amq.direct", name)
     await channel.delete(f"{name}-end\r")
     closed = await refusal(channel.declare(f"{name}-end", passive=True))
     assert closed.code == 404
@@ -311,4 +321,13 @@ async def test_a_declare_without_waiting_is_refused_all_the_same(peer: Peer) -> 
     channel.send(Queue.Declare, queue="amq.new", nowait=True)
     assert (await channel.until_closed()).answer == access_refused(
         "queue name 'amq.new' contains reserved prefix 'amq.*'"
+    )
+
+
+async def test_a_passive_declare_without_waiting_is_refused_all_the_same(
+    channel: ChannelDriver,
+) -> None:
+    channel.send(Queue.Declare, queue="no-such-queue", passive=True, nowait=True)
+    assert (await channel.until_closed()).answer == not_found(
+        "no queue 'no-such-queue' in vhost '/'"
     )

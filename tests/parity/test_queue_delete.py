@@ -205,3 +205,8 @@ async def test_tags_go_on_over_queues_and_kinds_of_delivery(
     assert other is not None
     assert (again.body, again.delivery_tag, again.redelivered) == (b"0", 2, True)
     assert (other.body, other.delivery_tag, other.redelivered) == (b"1", 3, False)
+
+
+async def test_deleting_what_is_missing_without_waiting_is_silent(channel: ChannelDriver) -> None:
+    channel.send(Queue.Delete, queue="no-such-queue", nowait=True)
+    await channel.expect_silence()
