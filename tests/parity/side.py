@@ -11,7 +11,6 @@ from parity.channel import ChannelDriver
 from parity.closed import Closed
 from parity.driver import Peer
 
-
 _WIDTHS = re.compile("of type '(byte|short|signedint|long)'")
 
 
