@@ -109,3 +109,13 @@ async def test_memory_is_accounted_for_after_a_restart() -> None:
         async with hopmq.connect(broker.url) as connection:
             await connection.delete_queue("q")
         assert broker.state.memory.used == 0
+
+
+async def test_a_stream_is_kept_whole() -> None:
+    async with Broker() as broker:
+        async with hopmq.connect(broker.url) as connection, connection.channel() as channel:
+            await connection.declare_queue("s", arguments={"x-queue-type": "stream"})
+            for body in (b"1", b"2"):
+                await channel.publish(body, routing_key="s", persistent=False)
+        await broker.restart(abrupt=True)
+        assert await messages(broker.url, "s") == 2

@@ -13,6 +13,7 @@ from hopmq.wire import Properties, Returned
 from parity.channel import ChannelDriver
 from parity.closed import Closed, Dropped
 from parity.driver import Peer
+from parity.queues import drain_soon
 from parity.restarts import EmbeddedOne, RealBroker, Restartable
 
 PERSISTENT = Properties(delivery_mode=2)
@@ -48,6 +49,7 @@ async def build(peer: Peer) -> None:
     await channel.confirm()
     await channel.declare("kept", durable=True)
     await channel.declare("ranked", durable=True, arguments={"x-max-priority": 3})
+    await channel.declare("quorum", durable=True, arguments={"x-queue-type": "quorum"})
     await channel.declare("transient")
     await channel.declare("own", durable=True, exclusive=True)
     await channel.declare("unused", durable=True, auto_delete=True)
@@ -66,6 +68,8 @@ async def build(peer: Peer) -> None:
         await channel.put(b"transient", routing_key="kept")
         priority = Properties(delivery_mode=2, priority=int(body))
         await channel.put(body, routing_key="ranked", properties=priority)
+    await channel.put(b"persistent", routing_key="quorum", properties=PERSISTENT)
+    await channel.put(b"transient", routing_key="quorum")
     consumer = await peer.channel()
     await consumer.qos(1)
     await consumer.consume("kept")
@@ -84,6 +88,8 @@ async def rebuilt(restartable: Restartable, *, crash: bool) -> World:
         ending = "dropped"
     peer = await Peer.open(restartable.url)
     world = World(await peer.channel(), ending)
+    if not crash:  # after one, RabbitMQ's quorum queues take their time to find a leader
+        world.queues["quorum"] = await drain_soon(world.channel, "quorum", 2)
     while (message := await world.channel.get("kept")) is not None:
         world.queues.setdefault("kept", []).append(message.body)
         world.redelivered.append(message.redelivered)
@@ -104,7 +110,7 @@ async def destroy(restartable: Restartable) -> None:
     """Leave nothing behind for the next world."""
     peer = await Peer.open(restartable.url)
     channel = await peer.channel()
-    for queue in ("kept", "ranked", "unused", "used"):
+    for queue in ("kept", "ranked", "quorum", "unused", "used"):
         await channel.delete(queue)
     for exchange in ("durable", "passing", "to kept", "to transient", "outer"):
         await channel.delete_exchange(exchange)
@@ -155,6 +161,10 @@ async def test_only_what_was_delivered_counts_as_redelivered(world: World) -> No
 
 async def test_priorities_are_kept(world: World) -> None:
     assert world.queues["ranked"] == [b"3", b"2", b"1"]
+
+
+async def test_a_quorum_queue_keeps_everything(world: World) -> None:
+    assert world.queues["quorum"] == [b"persistent", b"transient"]
 
 
 @pytest.mark.parametrize("queue", ["transient", "own"])
