@@ -48,7 +48,8 @@ class _Publishing(Publishing):
         super().__init__(channel)
         self.has_returned = False
 
-    def _return(self, message: Published) -> None:
+    def give_back(self, message: Published) -> None:
+        """Take note that no queue has taken the message."""
         self.has_returned = True
 
 

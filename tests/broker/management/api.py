@@ -59,6 +59,8 @@ class Api:
         sent = dict(headers or {})
         if not anonymous:
             sent["Authorization"] = f"Basic {self._authorization}"
+        if body is not None:
+            sent["Content-Type"] = "application/json"
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         connection = HTTPConnection(self._parts.hostname or "", self._parts.port, timeout=TIMEOUT)
         try:

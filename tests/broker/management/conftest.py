@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import pytest
 
 from broker.management.api import Api, quoted
-from brokers.embedded import EmbeddedBroker
+from brokers.embedded import RELEASES, EmbeddedBroker
 from brokers.selection import BrokerChoice
 from conftest import BROKERS, NO_BROKER
 from flavours import Flavour, flavours
+from hopmq.broker.emulation import Release
 from hopmq.testing import RabbitMQ
 
 CONFIG = "collect_statistics_interval = 500"
 """Statistics come ten times as often as by default."""
 
 MANAGED = [each for each in BROKERS if each.url is None]
-RELEASES = ("3.10", "4.0", "4.3")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,9 @@ class Managed:
     embedded: EmbeddedBroker | None = None
 
     @property
-    def release(self) -> str:
-        """Which of `RELEASES` it behaves like."""
-        numbers = self.version.split(".")
-        return ".".join(numbers[:2])
+    def release(self) -> Release:
+        """The release that it is, or behaves like."""
+        return next(each for each in RELEASES if self.version.startswith(f"{each}."))
 
 
 @pytest.fixture(scope="session")

@@ -152,8 +152,9 @@ def _protocol_listener(call: Call) -> Table:
     wanted = call.values["protocol"].lower()
     if _PROTOCOLS.get(wanted, wanted) in protocols:
         return {"status": "ok", "protocols": protocols}
+    missing = [wanted] if call.state.emulation.release == "4.3" else wanted
     raise CheckFailedError(
-        {"reason": "No active listener", "missing": [wanted], "protocols": protocols}
+        {"reason": "No active listener", "missing": missing, "protocols": protocols}
     )
 
 
