@@ -61,6 +61,9 @@ class TurnedClock:
     What this cannot see: sockets to other processes, threads, and timers of the event loop itself,
     such as `asyncio.sleep`. Wait for what you expect of those, then turn on. Bytes between two
     sockets of this process arrive at once on Linux's loopback and are seen; a network delays them.
+
+    Clients go by the event loop, and send no heartbeats while this clock is turned: have them
+    connect with `heartbeat=0`, unless it is heartbeats that are tested.
     """
 
     def __init__(self, *, wall: float = _NEW_YEAR_2026) -> None:
