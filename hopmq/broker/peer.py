@@ -45,6 +45,7 @@ class Peer:
     """The broker's end of one connection.
 
     Attributes:
+        number: Its number among all connections of the broker, from 1.
         core, link: Its protocol and its socket.
         access: The users of the broker.
         username: Who it is, once it has logged in.
@@ -64,11 +65,13 @@ class Peer:
         """Wait for the client to begin."""
         self._broker = broker
         self._loop = loop
+        self.number: int = broker.next_number()
         self.core: ConnectionCore = ConnectionCore(
             settings, broker.clock.time(), codec=wire.active, on_event=self._on_event
         )
+        trace_name = f"broker #{self.number}"
         self.link: Link = Link(
-            self.core, loop, self._ignore, self._on_writable, "broker", clock=broker.clock
+            self.core, loop, self._ignore, self._on_writable, trace_name, clock=broker.clock
         )
         self.access: Access = broker.access
         self.username: str = ""
@@ -94,11 +97,12 @@ class Peer:
 
     @property
     def label(self) -> str:
-        """The client's name and address, for logs."""
+        """The client's number, name and address, for logs."""
         name = self.client_name
         place = self.link.transport.get_extra_info("peername") or "in process"
         address = f"{place[0]}:{place[1]}" if isinstance(place, tuple) else str(place)
-        return address if name is None else f"{name} ({address})"
+        who = address if name is None else f"{name} ({address})"
+        return f"#{self.number} {who}"
 
     def has_capability(self, name: str) -> bool:
         """Return whether the client says that it knows a capability."""

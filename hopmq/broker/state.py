@@ -26,6 +26,7 @@ class BrokerState:
         memory: The limit on what queues hold.
         vhosts: By name.
         peers: The connections, oldest first.
+        accepted: How many connections there have been.
         consumer_timeout: Seconds that a delivery may stay unsettled; None for ever.
     """
 
@@ -49,6 +50,7 @@ class BrokerState:
         self.consumer_timeout: float | None = consumer_timeout
         self.vhosts: dict[str, VirtualHost] = {}
         self.peers: dict[Peer, None] = {}
+        self.accepted: int = 0
         self._replies = ReplyAddresses()
         for name in vhosts:
             self.add_vhost(name)
@@ -83,6 +85,11 @@ class BrokerState:
         if user is not None:
             user.permissions[vhost] = permission
             self.access.epoch += 1
+
+    def next_number(self) -> int:
+        """Count a new connection and return its number."""
+        self.accepted += 1
+        return self.accepted
 
     def remember(self, peer: "Peer") -> None:
         """Take note of a new connection."""

@@ -1,13 +1,12 @@
 """The main job: messages through a real broker and back, and a summary of how that went."""
 
 import asyncio
-from collections.abc import Callable
-from importlib.metadata import version
 
 from rich.console import Console
 
 import hopmq
-from hopmq.cli.broker import chosen_broker
+from hopmq.cli.chosen_broker import chosen_broker
+from hopmq.cli.event_loop import event_loop
 from hopmq.cli.load import NUMBER_SIZE, Load
 from hopmq.cli.progress import progress_of
 from hopmq.cli.summary import Setting, show_summary
@@ -30,16 +29,6 @@ def run(url: str | None, messages: int, size: int) -> int:
             setting = runner.run(_run(address, load, size, loop, console))
     show_summary(console, load, setting)
     return 0 if load.succeeded else 1
-
-
-def event_loop() -> tuple[Callable[[], asyncio.AbstractEventLoop], str]:
-    """Return a maker of event loops and its name: uvloop where it is installed."""
-    try:
-        # Optional: the extra `uvloop`.
-        import uvloop
-    except ModuleNotFoundError:
-        return asyncio.new_event_loop, "asyncio"
-    return uvloop.new_event_loop, f"uvloop {version('uvloop')}"
 
 
 async def _run(url: str, load: Load, size: int, loop: str, console: Console) -> Setting:

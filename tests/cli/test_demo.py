@@ -14,7 +14,7 @@ import pytest
 
 import hopmq
 from brokers.selection import BrokerChoice, chosen_brokers
-from hopmq.cli.broker import preferred_installation
+from hopmq.cli.chosen_broker import preferred_installation
 from hopmq.testing import RabbitMQ
 from hopmq.url import parse_url
 
@@ -247,8 +247,8 @@ def test_without_uvloop_the_demo_runs_on_asyncio(amqp_url: str, tmp_path: Path) 
 
 
 NO_RABBITMQ = """
-import hopmq.cli.broker
-hopmq.cli.broker.installations = list
+import hopmq.cli.chosen_broker
+hopmq.cli.chosen_broker.installations = list
 import sys
 sys.exit(hopmq.cli.main(["demo"]))
 """

@@ -16,6 +16,10 @@ from hopmq.wire import Published
 class Backlog(Protocol):
     """Messages that wait for a consumer."""
 
+    @property
+    def arrivals(self) -> int:
+        """How many messages have come here, whether they waited or not."""
+
     def __len__(self) -> int:
         """Return how many there are."""
 
@@ -56,6 +60,11 @@ class FifoBacklog:
         self._returned: list[Entry] = []
         # Positions are given when messages are taken: that is the order they came in, too.
         self._taken = 0
+
+    @property
+    def arrivals(self) -> int:
+        """How many messages have come here, whether they waited or not."""
+        return self._taken + len(self._fresh)
 
     def __len__(self) -> int:
         return len(self._fresh) + len(self._returned)
@@ -101,6 +110,7 @@ class FifoBacklog:
 
     def clear(self) -> None:
         """Forget everything."""
+        self._taken += len(self._fresh)
         self._fresh.clear()
         self._returned.clear()
 
@@ -115,6 +125,11 @@ class PriorityBacklog:
         self._levels = [FifoBacklog() for _ in range(highest + 1)]
         self._size = 0
         self._top = 0
+
+    @property
+    def arrivals(self) -> int:
+        """How many messages have come here, whether they waited or not."""
+        return sum(level.arrivals for level in self._levels)
 
     def __len__(self) -> int:
         return self._size

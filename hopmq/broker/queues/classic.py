@@ -66,6 +66,11 @@ class ClassicQueue(Queue):
         """Bytes of the bodies that wait for a consumer."""
         return self._bytes
 
+    @property
+    def arrivals(self) -> int:
+        """How many messages it has taken since it was declared."""
+        return self._backlog.arrivals
+
     def entries(self) -> Iterable[Entry]:
         """Return what is ready, in order."""
         return iter(self._backlog)

@@ -108,6 +108,11 @@ class Queue(ABC):
     def message_bytes(self) -> int:
         """Bytes of the bodies that wait for a consumer."""
 
+    @property
+    def arrivals(self) -> int:
+        """How many messages it has taken since it was declared."""
+        return 0
+
     @abstractmethod
     def publish(self, message: Published, *, past: Entry | None = None) -> bool:
         """Take a message; False when the queue refuses it.

@@ -1,0 +1,111 @@
+"""Run an embedded broker until it is told to end."""
+
+import asyncio
+import errno
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from hopmq.cli.banner import show_banner
+from hopmq.cli.console_log import broker_log_shown
+from hopmq.cli.counters import Meter
+from hopmq.cli.counters_view import counters_shown
+from hopmq.cli.event_loop import event_loop
+from hopmq.errors import UsageError
+
+if TYPE_CHECKING:
+    from hopmq.broker import Broker
+
+_INTERRUPTED = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(broker: "Broker", *, cacertfile: str | None = None, frames: bool = False) -> int:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        broker: What to run.
+        cacertfile: What its clients have to trust for TLS, to be shown.
+        frames: Whether to log every frame.
+
+    Returns:
+        0 when its clients were told of the end, 130 when a second signal cut that short.
+
+    Raises:
+        UsageError: It cannot listen where it should.
+    """
+    console = Console(markup=False, highlight=False, emoji=False)
+    factory, _ = event_loop()
+    with broker_log_shown(console, frames=frames), asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(_serve(broker, console, cacertfile))
+
+
+async def _serve(broker: "Broker", console: Console, cacertfile: str | None) -> int:
+    signals = _Signals()
+    try:
+        await broker.start()
+    except OSError as error:
+        raise UsageError(_why_not_started(error)) from error
+    try:
+        show_banner(console, broker, addresses(broker, cacertfile))
+        meter, loop = Meter(broker.state), asyncio.get_running_loop()
+        async with counters_shown(console, lambda: meter.read(loop.time())):
+            await signals.first.wait()
+            status = await _end(broker, console, signals)
+    finally:
+        # Also when the loop is cancelled rather than told to end.
+        broker.abort()
+    return status
+
+
+async def _end(broker: "Broker", console: Console, signals: "_Signals") -> int:
+    """Close the clients in order, unless a second signal says that it takes too long."""
+    count = len(broker.state.peers)
+    if count:
+        clients = "1 client" if count == 1 else f"{count:,} clients"
+        console.print(f"closing {clients}; Ctrl-C again to end at once")
+    stopping = asyncio.create_task(broker.stop(), name="hopmq broker stop")
+    impatient = asyncio.create_task(signals.second.wait(), name="hopmq broker second signal")
+    await asyncio.wait({stopping, impatient}, return_when=asyncio.FIRST_COMPLETED)
+    impatient.cancel()
+    if stopping.done():
+        await stopping
+        return 0
+    stopping.cancel()
+    with suppress(asyncio.CancelledError):
+        await stopping
+    return _INTERRUPTED
+
+
+def addresses(broker: "Broker", cacertfile: str | None) -> list[str]:
+    """List the URLs by which a broker is reached."""
+    found = [broker.url]
+    if broker.tls_port:
+        found.append(broker.tls_url + (f"?cacertfile={cacertfile}" if cacertfile else ""))
+    return found
+
+
+class _Signals:
+    """Set one event when a signal comes, and another one when it comes again."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for each in _SIGNALS:
+            # Where loops cannot do that, Ctrl-C is a KeyboardInterrupt.
+            with suppress(NotImplementedError):
+                loop.add_signal_handler(each, self._received)
+
+    def _received(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+
+
+def _why_not_started(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    if error.errno == errno.EADDRINUSE:
+        return f"{reason}; choose another port with --port (0 for any free one)"
+    return reason
