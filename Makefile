@@ -3,6 +3,7 @@
 # development environment into .venv.
 #
 #   make test ARGS="-k confirms"      pass words on to a command
+#   make demo ARGS=--rabbitmq         on the RabbitMQ that is installed; by default without any
 #   make demo PYTHON=python3.13       choose the Python (make clean-env first to change it)
 
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \

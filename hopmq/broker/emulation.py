@@ -1,11 +1,13 @@
 """Where the releases of RabbitMQ differ in what a client sees."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from hopmq.errors import UsageError
 
 Release: TypeAlias = Literal["3.10", "4.0", "4.3"]
+
+RELEASES: Final[tuple[Release, ...]] = get_args(Release)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ from typing import Final
 
 _EXTRA: Final = frozenset({"click", "rich"})
 _FAILED: Final = 1
+_INTERRUPTED: Final = 130
+"""What shells report for a program that Ctrl-C ended: 128 + SIGINT."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,6 +16,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: Its words; those of the process by default.
     """
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:  # where no event loop takes the signal
+        print("hopmq: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         # Optional: these come with the extra `cli` and are needed nowhere else.
         from hopmq.cli.commands import run

@@ -1,26 +1,34 @@
 """What `hopmq broker` says of itself when it starts: where it is, what it is and what it is not."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from ipaddress import ip_address
+from textwrap import wrap
+from typing import TYPE_CHECKING, Final
 
-from rich.console import Console, Group
-from rich.padding import Padding
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from hopmq._version import __version__
 from hopmq.cli.parameters import human_size
+from hopmq.url import parse_url
 
 if TYPE_CHECKING:
     from hopmq.broker import Broker
 
-IS_NOT = (
-    "For trying out, developing and testing. It writes nothing to disk, so what it holds ends with "
-    "it; it is one node and no cluster; it is no replacement for RabbitMQ."
+_PURPOSE: Final = "for trying out, developing and testing"
+_IS_NOT: Final = (
+    "a replacement for RabbitMQ: nothing is written to disk, so what it holds ends with it, and "
+    "it is one node, no cluster"
 )
-OPEN_DOOR = (
-    "Other machines can reach it, and everybody knows guest's password: give your own with --user."
+_OPEN_DOOR: Final = (
+    "other machines can reach it, and everybody knows guest's password: give a user of your own "
+    "with --user"
 )
+_HOW_TO_END: Final = "Ctrl-C closes its clients in order; a second one ends it at once"
+
+_NAMES: Final = 14
+"""Columns that the names of facts take."""
+_WIDEST: Final = 96
 
 
 def show_banner(console: Console, broker: "Broker", addresses: Sequence[str]) -> None:
@@ -31,25 +39,43 @@ def show_banner(console: Console, broker: "Broker", addresses: Sequence[str]) ->
         # As it is on one line, however long: it is there to be copied.
         console.print(Text(f"  {address}", style="cyan"), soft_wrap=True)
     console.print()
-    console.print(Padding(Group(_facts(broker)), (0, 2)))
-    console.print()
+    width = min(console.width, _WIDEST) - 2 - _NAMES
+    for name, fact in facts(broker).items():
+        first, *others = wrap(fact, max(width, 20))
+        style = "yellow" if name == "beware" else ""
+        console.print(Text.assemble("  ", (f"{name:<{_NAMES}}", "dim"), (first, style)))
+        for line in others:
+            console.print(Text(" " * (2 + _NAMES) + line, style=style))
 
 
-def _facts(broker: "Broker") -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column(max_width=78)
+def facts(broker: "Broker") -> dict[str, str]:
+    """Return what there is to know of a broker, by name."""
     state = broker.state
     emulation, tuning = state.emulation, state.settings.tuning
-    table.add_row("behaves like", f"RabbitMQ {emulation.version}")
-    table.add_row(
-        "limits",
-        f"{human_size(state.memory.limit)} of messages, then publishers are blocked; "
-        f"bodies to {human_size(state.settings.max_message_size)}, "
-        f"{tuning.channel_max:,} channels per connection",
-    )
-    table.add_row("it is not", IS_NOT)
-    if broker.is_open_to_strangers:
-        table.add_row("beware", Text(OPEN_DOOR, style="yellow"))
-    table.add_row("to end it", "Ctrl-C closes its clients in order, a second one at once")
-    return table
+    found = {
+        "it is": _PURPOSE,
+        "it is not": _IS_NOT,
+        "behaves like": f"RabbitMQ {emulation.version}",
+        "limits": (
+            f"{human_size(state.memory.limit)} of messages, then publishers are blocked; "
+            f"bodies to {human_size(state.settings.max_message_size)}; "
+            f"{tuning.channel_max:,} channels per connection"
+        ),
+        "to end it": _HOW_TO_END,
+    }
+    if is_open_to_strangers(broker.url):
+        found["beware"] = _OPEN_DOOR
+    return found
+
+
+def is_open_to_strangers(url: str) -> bool:
+    """Return whether other machines can reach a broker with the password that everybody knows."""
+    endpoint = parse_url(url)
+    if endpoint.path is not None or endpoint.memory is not None:
+        return False
+    if endpoint.password is None:  # shown for the default user alone
+        return False
+    try:
+        return not ip_address(endpoint.host).is_loopback
+    except ValueError:
+        return endpoint.host != "localhost"

@@ -1,28 +1,38 @@
-"""Which broker a command talks to: a given one, or one started for it."""
+"""Which broker a command talks to: a given one, an embedded one, or a RabbitMQ started for it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 
+from hopmq.cli.embedded import embedded_broker
 from hopmq.errors import UsageError
 from hopmq.testing import Installation, RabbitMQ, installations
 
 
 @contextmanager
-def chosen_broker(url: str | None, console: Console) -> Iterator[str]:
+def chosen_broker(url: str | None, console: Console, *, rabbitmq: bool) -> Iterator[str]:
     """Give the address of a broker; one that was started for this block ends with it.
 
+    Args:
+        url: Where one runs already, if that is to be used.
+        console: Where to say that one is started.
+        rabbitmq: Whether to start the RabbitMQ that is installed, rather than an embedded broker.
+
     Raises:
-        UsageError: No address is given and no RabbitMQ is installed.
+        UsageError: No RabbitMQ is installed.
         BrokerError: The RabbitMQ that is installed does not start.
     """
-    if url is not None:
+    if rabbitmq:
+        broker = RabbitMQ(preferred_installation())
+        with started(broker, console):
+            yield broker.url
+    elif url is not None:
         yield url
-        return
-    broker = RabbitMQ(preferred_installation())
-    with started(broker, console):
-        yield broker.url
+    else:
+        console.print("starting an embedded broker in a process of its own")
+        with embedded_broker() as address:
+            yield address
 
 
 def preferred_installation() -> Installation:
@@ -34,8 +44,8 @@ def preferred_installation() -> Installation:
     found = installations()
     if not found:
         raise UsageError(
-            "there is no broker to use: install RabbitMQ (Debian and Ubuntu: apt-get install "
-            "rabbitmq-server), or set AMQP_URL to the address of a broker that runs already"
+            "no RabbitMQ is installed on this machine (Debian and Ubuntu: apt-get install "
+            "rabbitmq-server); without --rabbitmq the embedded broker is used, or the one in AMQP_URL"
         )
     own = [each for each in found if each.root is None]
     return (own or found)[-1]

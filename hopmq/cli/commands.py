@@ -9,6 +9,7 @@ import click
 
 from hopmq._version import __version__
 from hopmq.cli import demo
+from hopmq.cli.broker_command import broker_command
 from hopmq.errors import HopMQError
 
 _FAILED: Final = 1
@@ -28,7 +29,12 @@ def commands() -> None:
     "--url",
     envvar="AMQP_URL",
     metavar="URL",
-    help="Broker to use; by default AMQP_URL, then a RabbitMQ that is started for the demo.",
+    help="Broker to use; by default AMQP_URL, then an embedded broker in a process of its own.",
+)
+@click.option(
+    "--rabbitmq",
+    is_flag=True,
+    help="Start the RabbitMQ that is installed on this machine, and use that.",
 )
 @click.option(
     "--messages",
@@ -44,13 +50,19 @@ def commands() -> None:
     show_default=True,
     help="Bytes of each message body.",
 )
-def demo_command(url: str | None, messages: int, size: int) -> int:
+def demo_command(url: str | None, rabbitmq: bool, messages: int, size: int) -> int:
     """Publish with confirms while consuming, and count what arrives.
 
     Every message carries its number. The status is 0 only when each was confirmed and
     consumed exactly once.
     """
-    return demo.run(url or None, messages, size)
+    source = click.get_current_context().get_parameter_source("url")
+    if rabbitmq and source is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("--url and --rabbitmq exclude each other.")
+    return demo.run(url or None, messages, size, rabbitmq=rabbitmq)
+
+
+commands.add_command(broker_command)
 
 
 def run(arguments: Sequence[str] | None) -> int:
@@ -64,10 +76,15 @@ def run(arguments: Sequence[str] | None) -> int:
     except click.exceptions.Abort:
         return _fail("interrupted", _INTERRUPTED)
     except click.ClickException as error:
-        return _fail(f"{error.format_message()} See: hopmq --help")
+        return _fail(f"{error.format_message()} See: {_command_of(error)} --help")
     except (HopMQError, OSError) as error:
         return _fail(str(error))
     return status
+
+
+def _command_of(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return context.command_path if isinstance(context, click.Context) else "hopmq"
 
 
 def _fail(sentence: str, status: int = _FAILED) -> int:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -15,16 +15,17 @@ from hopmq.cli.parameters import human_size
 
 _REFRESH_INTERVAL: Final = 0.5
 _LINE_INTERVAL: Final = 10.0
-_TITLES: Final = (
-    "connections",
-    "channels",
-    "queues",
-    "ready",
-    "unsettled",
-    "in/s",
-    "out/s",
-    "memory",
-)
+_COLUMNS: Final = {
+    "clients": 7,
+    "channels": 8,
+    "queues": 6,
+    "ready": 9,
+    "unsettled": 9,
+    "in/s": 7,
+    "out/s": 7,
+    "memory": 9,
+}
+"""Titles, and widths that keep the columns in their places while the numbers change."""
 
 
 @asynccontextmanager
@@ -52,7 +53,7 @@ async def counters_shown(
 async def _in_place(console: Console, read: Callable[[], Counters], interval: float) -> None:
     # Refreshed from the event loop itself: a thread would read counters while they change.
     with Live(
-        counters_table(read()),
+        _below_log(read()),
         console=console,
         auto_refresh=False,
         transient=True,
@@ -61,7 +62,7 @@ async def _in_place(console: Console, read: Callable[[], Counters], interval: fl
     ) as live:
         while True:
             await asyncio.sleep(interval)
-            live.update(counters_table(read()), refresh=True)
+            live.update(_below_log(read()), refresh=True)
 
 
 async def _by_line(console: Console, read: Callable[[], Counters], interval: float) -> None:
@@ -74,13 +75,19 @@ async def _by_line(console: Console, read: Callable[[], Counters], interval: flo
         before = counters
 
 
+def _below_log(counters: Counters) -> Group:
+    return Group("", counters_table(counters))
+
+
 def counters_table(counters: Counters) -> Table:
     """Return the counters under their names."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    for _ in _TITLES:
-        table.add_column(justify="right", no_wrap=True)
-    table.add_row(*_TITLES, style="dim")
+    table.add_column(min_width=0)
+    for width in _COLUMNS.values():
+        table.add_column(justify="right", no_wrap=True, min_width=width)
+    table.add_row("", *_COLUMNS, style="dim")
     table.add_row(
+        "",
         _connections(counters),
         f"{counters.channels:,}",
         f"{counters.queues:,}",
@@ -97,7 +104,7 @@ def counters_line(counters: Counters) -> str:
     """Return the counters as one line, for logs."""
     blocked = f" ({counters.blocked:,} blocked)" if counters.blocked else ""
     return (
-        f"{counters.connections:,} connections{blocked}, {counters.channels:,} channels, "
+        f"{counters.connections:,} clients{blocked}, {counters.channels:,} channels, "
         f"{counters.queues:,} queues, {counters.ready:,} ready, {counters.unsettled:,} unsettled, "
         f"{counters.arriving:,.0f}/s in, {counters.delivering:,.0f}/s out, "
         f"{human_size(counters.memory)} of messages"

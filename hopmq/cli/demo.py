@@ -1,4 +1,4 @@
-"""The main job: messages through a real broker and back, and a summary of how that went."""
+"""The main job: messages through a broker and back, and a summary of how that went."""
 
 import asyncio
 
@@ -15,14 +15,20 @@ from hopmq.url import parse_url
 SMALLEST_BODY = NUMBER_SIZE
 
 
-def run(url: str | None, messages: int, size: int) -> int:
+def run(url: str | None, messages: int, size: int, *, rabbitmq: bool = False) -> int:
     """Run the demo on the broker at `url`, or on one that is started for it.
+
+    Args:
+        url: Where the broker is; None for an embedded one.
+        messages: How many to send.
+        size: Bytes of each body.
+        rabbitmq: Whether to start the RabbitMQ that is installed instead.
 
     Returns:
         0 when every message was confirmed and consumed exactly once, else 1.
     """
     console = Console(markup=False, highlight=False, emoji=False)
-    with chosen_broker(url, console) as address:
+    with chosen_broker(url, console, rabbitmq=rabbitmq) as address:
         factory, loop = event_loop()
         with asyncio.Runner(loop_factory=factory) as runner:
             load = Load(messages, size)

@@ -55,10 +55,9 @@ class Credentials(click.ParamType[tuple[str, str]]):
 
 def human_size(size: float) -> str:
     """Return a number of bytes as people read it, such as `512 MiB`."""
-    for unit in _UNITS[:-1]:
-        if size < 1024:
-            break
+    power = 0
+    while size >= 1024 and power < len(_UNITS) - 1:
         size /= 1024
-    else:
-        unit = _UNITS[-1]
-    return f"{size:,.0f} {unit}" if unit == "bytes" or size == int(size) else f"{size:,.1f} {unit}"
+        power += 1
+    digits = 0 if size >= 100 or size == int(size) else 1
+    return f"{size:,.{digits}f} {_UNITS[power]}"

@@ -3,8 +3,8 @@
 import asyncio
 import errno
 import signal
-from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -23,12 +23,12 @@ _INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(broker: "Broker", *, cacertfile: str | None = None, frames: bool = False) -> int:
+def run(broker: "Broker", *, trusted: Path | None = None, frames: bool = False) -> int:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         broker: What to run.
-        cacertfile: What its clients have to trust for TLS, to be shown.
+        trusted: The authority that its clients have to name for TLS, to be shown.
         frames: Whether to log every frame.
 
     Returns:
@@ -40,52 +40,46 @@ def run(broker: "Broker", *, cacertfile: str | None = None, frames: bool = False
     console = Console(markup=False, highlight=False, emoji=False)
     factory, _ = event_loop()
     with broker_log_shown(console, frames=frames), asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(_serve(broker, console, cacertfile))
+        return runner.run(_serve(broker, console, trusted))
 
 
-async def _serve(broker: "Broker", console: Console, cacertfile: str | None) -> int:
+async def _serve(broker: "Broker", console: Console, trusted: Path | None) -> int:
     signals = _Signals()
     try:
         await broker.start()
     except OSError as error:
         raise UsageError(_why_not_started(error)) from error
-    try:
-        show_banner(console, broker, addresses(broker, cacertfile))
+    async with broker:
+        show_banner(console, broker, addresses(broker, trusted))
         meter, loop = Meter(broker.state), asyncio.get_running_loop()
         async with counters_shown(console, lambda: meter.read(loop.time())):
             await signals.first.wait()
-            status = await _end(broker, console, signals)
-    finally:
-        # Also when the loop is cancelled rather than told to end.
-        broker.abort()
-    return status
+        return await _end(broker, console, signals)
 
 
 async def _end(broker: "Broker", console: Console, signals: "_Signals") -> int:
     """Close the clients in order, unless a second signal says that it takes too long."""
-    count = len(broker.state.peers)
-    if count:
-        clients = "1 client" if count == 1 else f"{count:,} clients"
+    peers = list(broker.state.peers)
+    if peers:
+        clients = "1 client" if len(peers) == 1 else f"{len(peers):,} clients"
         console.print(f"closing {clients}; Ctrl-C again to end at once")
     stopping = asyncio.create_task(broker.stop(), name="hopmq broker stop")
     impatient = asyncio.create_task(signals.second.wait(), name="hopmq broker second signal")
     await asyncio.wait({stopping, impatient}, return_when=asyncio.FIRST_COMPLETED)
+    in_order = stopping.done()
+    for peer in peers:
+        peer.link.abort()
     impatient.cancel()
-    if stopping.done():
-        await stopping
-        return 0
-    stopping.cancel()
-    with suppress(asyncio.CancelledError):
-        await stopping
-    return _INTERRUPTED
+    await stopping
+    return 0 if in_order else _INTERRUPTED
 
 
-def addresses(broker: "Broker", cacertfile: str | None) -> list[str]:
-    """List the URLs by which a broker is reached."""
-    found = [broker.url]
-    if broker.tls_port:
-        found.append(broker.tls_url + (f"?cacertfile={cacertfile}" if cacertfile else ""))
-    return found
+def addresses(broker: "Broker", trusted: Path | None) -> list[str]:
+    """List the URLs by which a broker is reached, complete with the authority to trust."""
+    return [
+        f"{url}?cacertfile={trusted}" if trusted and url.startswith("amqps:") else url
+        for url in broker.urls
+    ]
 
 
 class _Signals:
@@ -107,5 +101,5 @@ class _Signals:
 def _why_not_started(error: OSError) -> str:
     reason = error.strerror or str(error)
     if error.errno == errno.EADDRINUSE:
-        return f"{reason}; choose another port with --port (0 for any free one)"
+        return f"{reason}; --port chooses another port, 0 any free one"
     return reason

@@ -1,6 +1,7 @@
 """Certificates for TLS on the loopback interface, made with the `openssl` command."""
 
 import shutil
+import ssl
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from hopmq.errors import UsageError
 from hopmq.testing.errors import BrokerError
+from hopmq.transport.tls import server_context
 
 _SETTINGS = """\
 [req]
@@ -80,6 +82,13 @@ class Certificates:
             client=folder / "client.pem",
             client_key=folder / "client.key",
         )
+
+    def server_context(self) -> ssl.SSLContext:
+        """Return a context to listen with, such as an embedded broker's `tls`.
+
+        A client may show a certificate, which is verified, or none.
+        """
+        return server_context(self.server, self.server_key, self.authority)
 
 
 def _issue(folder: Path, name: str, common_name: str, *signed: str, extensions: str) -> None:

@@ -4,21 +4,18 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 import hopmq
 from brokers.selection import BrokerChoice, chosen_brokers
+from cli.processes import TIMEOUT, assert_sentence, run, running
 from hopmq.cli.chosen_broker import preferred_installation
 from hopmq.testing import RabbitMQ
 from hopmq.url import parse_url
 
-TIMEOUT = 60.0
 OK = "{0} published, {0} confirmed, {0} consumed, 0 lost, 0 duplicated"
 
 # The demo starts the same broker whichever of them the tests run against: once is enough.
@@ -29,34 +26,6 @@ once = pytest.mark.parametrize(
     indirect=True,
     ids=lambda choice: choice.label,
 )
-
-# What would make the output depend on who runs the tests.
-UNSET = ("AMQP_URL", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS")
-
-
-def run(
-    *words: str, folder: Path, script: str | None = None, variables: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the command line, or a script in its place, away from the source tree."""
-    environment = {name: value for name, value in os.environ.items() if name not in UNSET}
-    program = ["-m", "hopmq"] if script is None else ["-c", script]
-    return subprocess.run(
-        [sys.executable, *program, *words],
-        cwd=folder,
-        env=environment | dict(variables or {}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-
-
-def assert_sentence(done: subprocess.CompletedProcess[str], pattern: str) -> None:
-    """Expect a failure that is told in one line, and in no traceback."""
-    assert done.returncode == 1, done
-    assert re.fullmatch(f"hopmq: {pattern}\n", done.stderr), done.stderr
-
 
 # --- the main job ------------------------------------------------------------------------------
 
@@ -120,36 +89,82 @@ def test_the_pure_codec_is_named_where_it_is_chosen(amqp_url: str, tmp_path: Pat
     assert done.stdout.splitlines()[-1] == OK.format("100")
 
 
-@once
-def test_without_an_address_a_rabbitmq_is_started_and_ended(
-    rabbitmq: RabbitMQ, tmp_path: Path
-) -> None:
-    done = run("demo", "--messages", "100", folder=tmp_path)
-    assert done.stdout.startswith("starting RabbitMQ ")
-    assert done.stdout.splitlines()[-1] == OK.format("100")
-    port = re.search(r"at amqp://guest@127\.0\.0\.1:(\d+)", done.stdout)
-    assert port is not None
-    assert int(port[1]) != rabbitmq.port
+def assert_gone(output: str) -> int:
+    """Expect that nothing listens any more where the demo's broker did; return its port."""
+    port = re.search(r"at amqp://guest@127\.0\.0\.1:(\d+)", output)
+    assert port is not None, output
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(port[1])), 1.0)
+    return int(port[1])
+
+
+def test_without_an_address_an_embedded_broker_is_used_and_ended(tmp_path: Path) -> None:
+    done = run("demo", folder=tmp_path)
+    assert done.stdout.startswith("starting an embedded broker in a process of its own\n")
+    assert re.search(rf"broker +HopMQ {re.escape(hopmq.__version__)} at ", done.stdout)
+    assert done.stdout.splitlines()[-1] == OK.format("20,000")
+    assert not done.stderr
+    assert_gone(done.stdout)
+
+
+def test_a_demo_that_is_killed_leaves_no_embedded_broker(tmp_path: Path) -> None:
+    with running("demo", "--messages", "10000000", folder=tmp_path) as process:
+        broker = child_of(process.pid)
+        process.kill()
+        process.wait(TIMEOUT)
+        wait_until_gone(broker)
 
 
 @once
-def test_an_interrupt_is_told_in_a_word_and_ends_the_broker(
+def test_a_rabbitmq_is_started_where_one_is_asked_for_and_ended(
+    rabbitmq: RabbitMQ, tmp_path: Path
+) -> None:
+    # The address of another broker in the variable is no contradiction: the option was typed.
+    words = ("demo", "--rabbitmq", "--messages", "100")
+    done = run(*words, folder=tmp_path, variables={"AMQP_URL": "amqp://127.0.0.1:1"})
+    assert done.stdout.startswith("starting RabbitMQ ")
+    assert done.stdout.splitlines()[-1] == OK.format("100")
+    assert assert_gone(done.stdout) != rabbitmq.port
+
+
+def child_of(parent: int) -> int:
+    """Return the process that a demo runs its embedded broker in."""
+    children = Path(f"/proc/{parent}/task/{parent}/children")
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:
+        for child in children.read_text().split():
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+        time.sleep(0.02)
+    pytest.fail("the demo started no broker")
+
+
+def wait_until_gone(process: int) -> None:
+    """Wait until a process has ended."""
+    deadline = time.monotonic() + TIMEOUT
+    while Path(f"/proc/{process}").exists():
+        assert time.monotonic() < deadline, "the broker lives on"
+        time.sleep(0.02)
+
+
+def test_an_interrupt_of_all_is_told_in_a_word_and_ends_the_embedded_broker(tmp_path: Path) -> None:
+    with running("demo", "--messages", "10000000", folder=tmp_path) as process:
+        broker = child_of(process.pid)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
+        _, said = process.communicate(timeout=TIMEOUT)
+        assert said.strip() == "hopmq: interrupted"
+        assert process.returncode == 130
+        wait_until_gone(broker)
+
+
+@once
+def test_an_interrupt_is_told_in_a_word_and_ends_the_rabbitmq(
     rabbitmq: RabbitMQ, tmp_path: Path
 ) -> None:
     root = preferred_installation().root
     home = tmp_path if root is None else root / "tmp"
     before = set(home.iterdir())
-    with subprocess.Popen(
-        [sys.executable, "-m", "hopmq", "demo"],
-        cwd=tmp_path,
-        env={name: value for name, value in os.environ.items() if name not in UNSET}
-        | {"TMPDIR": str(tmp_path)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with running("demo", "--rabbitmq", folder=tmp_path, TMPDIR=str(tmp_path)) as process:
         data = wait_for_node(home, before)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=TIMEOUT)
@@ -250,43 +265,15 @@ NO_RABBITMQ = """
 import hopmq.cli.chosen_broker
 hopmq.cli.chosen_broker.installations = list
 import sys
-sys.exit(hopmq.cli.main(["demo"]))
+sys.exit(hopmq.cli.main(["demo", "--rabbitmq"]))
 """
 
 
-def test_without_any_broker_the_demo_says_what_to_do(tmp_path: Path) -> None:
+def test_without_a_rabbitmq_the_demo_says_what_to_do(tmp_path: Path) -> None:
     done = run(folder=tmp_path, script=NO_RABBITMQ)
-    assert_sentence(done, ".*install RabbitMQ .*rabbitmq-server.*, or set AMQP_URL .*")
+    assert_sentence(done, ".*rabbitmq-server.*without --rabbitmq the embedded broker is used.*")
 
 
-@pytest.mark.parametrize(
-    "words, pattern",
-    [
-        ([], "Missing command.*"),
-        (["demmo"], ".*'demmo'.*"),
-        (["demo", "--messages", "0"], ".*'--messages'.*"),
-        (["demo", "--messages", "many"], ".*'--messages'.*"),
-        (["demo", "--size", "7"], ".*'--size'.*"),
-        (["demo", "--no-such-option"], ".*--no-such-option.*"),
-    ],
-)
-def test_a_wrong_word_is_told_in_one_sentence(
-    words: list[str], pattern: str, tmp_path: Path
-) -> None:
-    assert_sentence(run(*words, folder=tmp_path), pattern)
-
-
-# --- about itself ------------------------------------------------------------------------------
-
-
-def test_the_version_is_told(tmp_path: Path) -> None:
-    done = run("--version", folder=tmp_path)
-    assert (done.returncode, done.stdout) == (0, f"hopmq {hopmq.__version__}\n")
-
-
-@pytest.mark.parametrize("words", [["--help"], ["-h"], ["demo", "--help"]])
-def test_help_is_there_without_a_broker(words: list[str], tmp_path: Path) -> None:
-    done = run(*words, folder=tmp_path)
-    assert done.returncode == 0
-    assert done.stdout.startswith("Usage: hopmq")
-    assert "demo" in done.stdout
+def test_an_address_and_a_rabbitmq_to_be_started_exclude_each_other(tmp_path: Path) -> None:
+    done = run("demo", "--rabbitmq", "--url", "amqp://localhost", folder=tmp_path)
+    assert_sentence(done, "--url and --rabbitmq exclude each other. See: hopmq demo --help")

@@ -64,18 +64,27 @@ def test_the_switches_of_the_codec_are_documented() -> None:
     assert {NO_EXTENSIONS, REQUIRE_EXTENSIONS} <= set(re.findall(r"HOPMQ_\w+", text))
 
 
-def test_every_option_of_the_demo_is_documented() -> None:
+@pytest.mark.parametrize(
+    "command, some", [("demo", {"--url", "--messages"}), ("broker", {"--tls-port", "--emulate"})]
+)
+def test_every_option_of_a_command_is_documented(command: str, some: set[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-Im", "hopmq", "demo", "--help"],
+        [sys.executable, "-Im", "hopmq", command, "--help"],
         capture_output=True,
         text=True,
         timeout=30,
         check=True,
     )
-    options = set(re.findall(r"--[a-z]+", done.stdout))
-    assert {"--url", "--messages", "--size"} <= options
-    text = (REFERENCE / "command-line.md").read_text()
-    assert options <= set(re.findall(r"--[a-z]+", text))
+    options = options_in(done.stdout)
+    assert some <= options
+    page = (REFERENCE / "command-line.md").read_text()
+    section = page.partition(f"\n## `hopmq {command}`\n")[2].partition("\n## ")[0]
+    assert options <= options_in(section) | {"--help"}
+
+
+def options_in(text: str) -> set[str]:
+    """Return the options that a text names."""
+    return set(re.findall(r"--[a-z]+(?:-[a-z]+)*", text))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
