@@ -136,11 +136,7 @@ class Peer:
         """Close the connection in order."""
         self._begin_close(code, text, 0)
         self.link.flush()
-<<<<<<< HEAD
         self.link.resume_reading()  # an alarm must not stand before the client's answer
-=======
-        self.link.resume_reading()  # one that an alarm has blocked could not answer
->>>>>>> 90df841 (hopmq broker: the embedded broker on the command line; the demo needs no RabbitMQ)
 
     def _begin_close(self, code: int, text: str, index: int) -> None:
         for channel in list(self.channels.values()):

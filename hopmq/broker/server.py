@@ -1,11 +1,9 @@
 """The embedded broker: where it listens, how it starts and how it ends."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import ssl
-import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from hopmq.broker.login import EXTERNAL, MECHANISMS
 from hopmq.broker.management import ListenerInfo, ManagementServer
 from hopmq.broker.peer import Peer
 from hopmq.broker.restart import come_back, end_connections, go_away
+from hopmq.broker.sockets import ListeningSockets
 from hopmq.broker.state import BrokerState
 from hopmq.core.settings import ServerSettings, Tuning
 from hopmq.errors import UsageError
@@ -107,7 +106,7 @@ class Broker:
         self._host = host
         self._port = port
         self._tls = tls
-        self._tls_port = tls_port
+        self._tls_port = 0 if tls is None else tls_port
         self._path = None if path is None else Path(path)
         self._name = name
         self._clock = clock
@@ -142,7 +141,7 @@ class Broker:
             self._management = ManagementServer(host or "127.0.0.1", management_port)
         self.interposer: Interposer | None = None
         """Who stands between the broker and its clients; None unless a test wants faults."""
-        self._servers: list[asyncio.Server] = []
+        self._sockets = ListeningSockets()
         self._listener: Listener | None = None
         self._state: BrokerState | None = None
 
@@ -156,7 +155,8 @@ class Broker:
     @property
     def is_running(self) -> bool:
         """Whether clients can connect."""
-        return bool(self._servers) or (self._listener is not None and not self._listener.is_away)
+        by_name = self._listener is not None and not self._listener.is_away
+        return by_name or self._sockets.are_open
 
     @property
     def emulates(self) -> str:
@@ -172,12 +172,12 @@ class Broker:
 
     @property
     def port(self) -> int:
-        """TCP port without TLS; 0 while it is not running."""
+        """TCP port without TLS; 0 for a free one that is not picked yet."""
         return self._port
 
     @property
     def tls_port(self) -> int:
-        """TCP port for TLS; 0 while it is not running."""
+        """TCP port for TLS; 0 without TLS, and for a free one that is not picked yet."""
         return self._tls_port
 
     @property
@@ -192,6 +192,18 @@ class Broker:
         if self._path is not None:
             return self.unix_url
         return self.memory_url
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Every address that it listens on, each written as `url` is."""
+        found = [self.url] if self._host is not None else []
+        if self._tls is not None:
+            found.append(self.tls_url)
+        if self._path is not None:
+            found.append(self.unix_url)
+        if self._name is not None:
+            found.append(self.memory_url)
+        return tuple(found)
 
     @property
     def tls_url(self) -> str:
@@ -325,15 +337,18 @@ class Broker:
         def plain() -> asyncio.BaseProtocol:
             return self._accept(loop, self._settings)
 
+        with_external = replace(self._settings, mechanisms=(*self._settings.mechanisms, EXTERNAL))
+
+        def secure() -> asyncio.BaseProtocol:
+            return self._accept(loop, with_external)
+
+        host = self._host or "127.0.0.1"
         if self._host is not None:
-            server = await loop.create_server(plain, self._host, self._port, backlog=1024)
-            self._servers.append(server)
-            self._port = server.sockets[0].getsockname()[1]
+            self._port = await self._sockets.open_tcp(plain, host, self._port)
         if self._tls is not None:
-            await self._listen_for_tls(loop, self._tls)
+            self._tls_port = await self._sockets.open_tcp(secure, host, self._tls_port, self._tls)
         if self._path is not None:
-            _remove_stale_socket(self._path)
-            self._servers.append(await loop.create_unix_server(plain, self._path))
+            await self._sockets.open_unix(plain, self._path)
         if self._listener is not None:
             self._listener.is_away = False
         elif self._name is not None:
@@ -353,35 +368,16 @@ class Broker:
             )
         return found
 
-    async def _listen_for_tls(
-        self, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext
-    ) -> None:
-        settings = replace(self._settings, mechanisms=(*self._settings.mechanisms, EXTERNAL))
-        server = await loop.create_server(
-            lambda: self._accept(loop, settings),
-            self._host or "127.0.0.1",
-            self._tls_port,
-            ssl=context,
-            backlog=1024,
-        )
-        self._servers.append(server)
-        self._tls_port = server.sockets[0].getsockname()[1]
-
     async def _stop_listening(self, *, away: bool) -> None:
         """Take no more clients; with `away`, keep the name for our return."""
         if self._management is not None:
             await self._management.stop()
-        servers, self._servers = self._servers, []
-        for server in servers:
-            server.close()
+        self._sockets.close()
         if self._listener is not None and away:
             self._listener.is_away = True
         elif self._listener is not None:
             self._listener.close()
             self._listener = None
-        if self._path is not None:
-            with contextlib.suppress(FileNotFoundError):
-                self._path.unlink()
 
     def _accept(
         self, loop: asyncio.AbstractEventLoop, settings: ServerSettings
@@ -389,10 +385,3 @@ class Broker:
         peer = Peer(self.state, settings, loop)
         self.state.remember(peer)
         return peer.link if self.interposer is None else self.interposer.accept(peer)
-
-
-def _remove_stale_socket(path: Path) -> None:
-    """Remove the socket that a broker before us has left; anything else is not ours to remove."""
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(path.stat().st_mode):
-            path.unlink()

@@ -8,8 +8,9 @@ import ssl
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
-from hopmq.transport.link import Link
+_Accept: TypeAlias = Callable[[], asyncio.BaseProtocol]
 
 
 class ListeningSockets:
@@ -26,7 +27,7 @@ class ListeningSockets:
         return bool(self._servers)
 
     async def open_tcp(
-        self, accept: Callable[[], Link], host: str, port: int, tls: ssl.SSLContext | None = None
+        self, accept: _Accept, host: str, port: int, tls: ssl.SSLContext | None = None
     ) -> int:
         """Listen on an address and return its port.
 
@@ -42,7 +43,7 @@ class ListeningSockets:
         bound: int = server.sockets[0].getsockname()[1]
         return bound
 
-    async def open_unix(self, accept: Callable[[], Link], path: Path) -> None:
+    async def open_unix(self, accept: _Accept, path: Path) -> None:
         """Listen on a path; a socket that is left there from before is replaced.
 
         Raises:

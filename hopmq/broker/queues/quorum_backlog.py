@@ -23,10 +23,20 @@ class QuorumBacklog:
     strictly (4.3).
 
     Attributes:
+        arrivals: How many messages have come here, whether they waited or not.
         property_bytes: Bytes of the property lists of all messages.
     """
 
-    __slots__ = ("_levels", "_returned", "_size", "_strict", "_top", "_turn", "property_bytes")
+    __slots__ = (
+        "_levels",
+        "_returned",
+        "_size",
+        "_strict",
+        "_top",
+        "_turn",
+        "arrivals",
+        "property_bytes",
+    )
 
     def __init__(self, levels: int, *, strict: bool) -> None:
         """Tell `levels` priorities apart."""
@@ -36,6 +46,7 @@ class QuorumBacklog:
         self._size = 0
         self._top = 0
         self._turn = 0
+        self.arrivals: int = 0
         self.property_bytes: int = 0
 
     def __len__(self) -> int:
@@ -47,6 +58,7 @@ class QuorumBacklog:
 
     def append(self, message: Published, expires_at: float | None) -> None:
         """Add what was just published."""
+        self.arrivals += 1
         self._add(message, message if expires_at is None else Entry(message, 0, expires_at))
 
     def append_entry(self, entry: Entry) -> None:
@@ -55,6 +67,7 @@ class QuorumBacklog:
 
     def entry(self, message: Published, expires_at: float | None) -> Entry:
         """Return a place for a message that goes to a consumer without waiting."""
+        self.arrivals += 1
         return Entry(message, 0, expires_at)
 
     def put_back(self, entry: Entry) -> None:

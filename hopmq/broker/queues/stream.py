@@ -98,6 +98,11 @@ class StreamQueue(Queue):
         return self._bytes
 
     @property
+    def arrivals(self) -> int:
+        """How many messages it has taken since it was declared."""
+        return self.end
+
+    @property
     def end(self) -> int:
         """The offset that the next message will have."""
         return self._first + len(self._messages)
