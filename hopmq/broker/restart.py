@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+from hopmq.broker.peer import Peer
 from hopmq.broker.state import BrokerState
 from hopmq.broker.vhost import VirtualHost
 
@@ -12,20 +13,24 @@ _CLOSE_TIMEOUT: Final = 5.0
 
 async def end_connections(state: BrokerState, *, abrupt: bool) -> None:
     """Return once every client has gone; one that does not go within a while is dropped."""
+    # Taken now: a connection that is being closed no longer counts as one of the broker's.
+    peers = list(state.peers)
     if abrupt:
         for vhost in state.vhosts.values():
             for queue in vhost.queues.values():
                 queue.forget_consumers()
     else:
-        for peer in list(state.peers):
+        for peer in peers:
             peer.close()
-        if told := [peer.link.lost for peer in state.peers]:
-            await asyncio.wait(told, timeout=_CLOSE_TIMEOUT)
-    left = list(state.peers)
-    for peer in left:
+        await _wait_for_ends(peers)
+    for peer in peers:
         peer.link.abort()
-    if left:
-        await asyncio.wait([peer.link.lost for peer in left], timeout=_CLOSE_TIMEOUT)
+    await _wait_for_ends(peers)
+
+
+async def _wait_for_ends(peers: list[Peer]) -> None:
+    if peers:
+        await asyncio.wait([peer.link.lost for peer in peers], timeout=_CLOSE_TIMEOUT)
 
 
 def go_away(state: BrokerState, *, abrupt: bool) -> None:

@@ -38,7 +38,7 @@ class ListeningSockets:
         try:
             server = await loop.create_server(accept, host, port, ssl=tls, backlog=1024)
         except OSError as error:
-            raise _cannot_listen(f"{host}:{port}", error) from error
+            raise cannot_listen(f"{host}:{port}", error) from error
         self._servers.append(server)
         bound: int = server.sockets[0].getsockname()[1]
         return bound
@@ -54,7 +54,7 @@ class ListeningSockets:
         try:
             self._servers.append(await loop.create_unix_server(accept, path))
         except OSError as error:
-            raise _cannot_listen(str(path), error) from error
+            raise cannot_listen(str(path), error) from error
         self._path = path
 
     def close(self) -> None:
@@ -81,7 +81,8 @@ def _remove_socket(path: Path) -> None:
             path.unlink()
 
 
-def _cannot_listen(place: str, error: OSError) -> OSError:
+def cannot_listen(place: str, error: OSError) -> OSError:
+    """Return an error that names the place and the reason, each once."""
     # The event loop's own text repeats the address; errors of names have numbers below 0.
     number = error.errno or 0
     reason = os.strerror(number) if number > 0 else error.strerror

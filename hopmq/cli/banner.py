@@ -1,19 +1,16 @@
 """What `hopmq broker` says of itself when it starts: where it is, what it is and what it is not."""
 
-from collections.abc import Sequence
 from ipaddress import ip_address
 from textwrap import wrap
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
 from hopmq._version import __version__
 from hopmq.cli.parameters import human_size
+from hopmq.cli.service import Service
 from hopmq.url import parse_url
-
-if TYPE_CHECKING:
-    from hopmq.broker import Broker
 
 _PURPOSE: Final = "for trying out, developing and testing"
 _IS_NOT: Final = (
@@ -31,16 +28,16 @@ _NAMES: Final = 14
 _WIDEST: Final = 96
 
 
-def show_banner(console: Console, broker: "Broker", addresses: Sequence[str]) -> None:
+def show_banner(console: Console, service: Service) -> None:
     """Print addresses, limits, and what to expect."""
     console.print(Text(f"HopMQ {__version__}, embedded broker", style="bold"))
     console.print()
-    for address in addresses:
+    for address in service.addresses:
         # As it is on one line, however long: it is there to be copied.
         console.print(Text(f"  {address}", style="cyan"), soft_wrap=True)
     console.print()
     width = min(console.width, _WIDEST) - 2 - _NAMES
-    for name, fact in facts(broker).items():
+    for name, fact in facts(service).items():
         first, *others = wrap(fact, max(width, 20))
         style = "yellow" if name == "beware" else ""
         console.print(Text.assemble("  ", (f"{name:<{_NAMES}}", "dim"), (first, style)))
@@ -48,9 +45,9 @@ def show_banner(console: Console, broker: "Broker", addresses: Sequence[str]) ->
             console.print(Text(" " * (2 + _NAMES) + line, style=style))
 
 
-def facts(broker: "Broker") -> dict[str, str]:
-    """Return what there is to know of a broker, by name."""
-    state = broker.state
+def facts(service: Service) -> dict[str, str]:
+    """Return what there is to know of a broker that runs, by name."""
+    broker, state = service.broker, service.broker.state
     emulation, tuning = state.emulation, state.settings.tuning
     found = {
         "it is": _PURPOSE,
@@ -61,10 +58,14 @@ def facts(broker: "Broker") -> dict[str, str]:
             f"bodies to {human_size(state.settings.max_message_size)}; "
             f"{tuning.channel_max:,} channels per connection"
         ),
-        "to end it": _HOW_TO_END,
     }
+    if service.has_management:
+        found["management"] = broker.management_url
+    if service.faults:
+        found["beware"] = "faults happen to its clients, as the chaos file says"
     if is_open_to_strangers(broker.url):
-        found["beware"] = _OPEN_DOOR
+        found["beware"] = "; ".join(filter(None, (found.get("beware"), _OPEN_DOOR)))
+    found["to end it"] = _HOW_TO_END
     return found
 
 

@@ -14,8 +14,10 @@ from hopmq.broker import Broker, Permission, User, new_user
 from hopmq.broker.emulation import NEWEST, RELEASES, Release
 from hopmq.cli import serve
 from hopmq.cli.parameters import Credentials, Size
+from hopmq.cli.service import Service
 from hopmq.errors import UsageError
 from hopmq.testing import Certificates
+from hopmq.testing.faults import read_chaos
 from hopmq.transport.tls import server_context
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
@@ -81,6 +83,16 @@ _PORT: Final = click.IntRange(0, 65535)
     show_default=True,
     help="Size of all messages beyond which publishers are blocked.",
 )
+@click.option(
+    "--definitions", type=_FILE, help="JSON file that RabbitMQ has exported, to start with."
+)
+@click.option(
+    "--management-port",
+    type=_PORT,
+    metavar="PORT",
+    help="Port for RabbitMQ's management API; without, there is none.",
+)
+@click.option("--chaos", type=_FILE, help="TOML file of faults, to happen to clients.")
 @click.option("--trace", is_flag=True, help="Log every frame, without bodies and secrets.")
 def broker_command(
     host: str,
@@ -95,6 +107,9 @@ def broker_command(
     vhosts: tuple[str, ...],
     emulate: Release,
     memory_limit: int,
+    definitions: Path | None,
+    management_port: int | None,
+    chaos: Path | None,
     trace: bool,
 ) -> int:
     """Run a broker in memory, for trying out, developing and testing.
@@ -102,6 +117,7 @@ def broker_command(
     Any AMQP 0-9-1 client can connect to it. It writes nothing to disk and is one node: it is no
     replacement for RabbitMQ.
     """
+    faults = () if chaos is None else read_chaos(chaos)
     with tls_files(certfile, keyfile, cacertfile, throwaway=tls) as secured:
         broker = Broker(
             host=host,
@@ -113,8 +129,17 @@ def broker_command(
             vhosts=vhosts,
             emulate=emulate,
             memory_limit=memory_limit,
+            definitions=definitions,
+            management_port=management_port,
         )
-        return serve.run(broker, trusted=secured.trusted, frames=trace)
+        service = Service(
+            broker=broker,
+            trusted=secured.trusted,
+            has_management=management_port is not None,
+            faults=faults,
+            frames=trace,
+        )
+        return serve.run(service)
 
 
 def administrator(name: str, password: str, vhosts: tuple[str, ...]) -> User:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hopmq.broker import Broker
     from hopmq.broker.channel import BrokerChannel
     from hopmq.broker.queues.queue import Queue
-    from hopmq.broker.state import BrokerState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +45,9 @@ class Meter:
     and went in between is missed.
     """
 
-    def __init__(self, state: "BrokerState") -> None:
+    def __init__(self, broker: "Broker") -> None:
         """Count from now on."""
-        self._state = state
+        self._broker = broker
         self._queues: dict[Queue, int] = {}
         self._channels: dict[BrokerChannel, int] = {}
         self._arrived = 0
@@ -55,8 +55,10 @@ class Meter:
         self._read_at: float | None = None
 
     def read(self, now: float) -> Counters:
-        """Return the counters at a time in seconds."""
-        state = self._state
+        """Return the counters at a time in seconds; all zero while the broker is away."""
+        if not self._broker.is_running:
+            return Counters()
+        state = self._broker.state
         queues = [queue for vhost in state.vhosts.values() for queue in vhost.queues.values()]
         channels = [channel for peer in state.peers for channel in peer.channels.values()]
         arrived, delivered = self._arrived, self._delivered

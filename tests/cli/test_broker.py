@@ -74,10 +74,11 @@ def test_the_banner_follows_the_release(release: str, bodies: str, tmp_path: Pat
 
 
 def test_a_broker_for_everybody_with_the_known_password_warns(tmp_path: Path) -> None:
-    with broker("--host", "0.0.0.0", folder=tmp_path) as (process, _):
-        assert "beware        other machines can reach it" in end(process, signal.SIGINT)
-    with broker("--host", "0.0.0.0", "--user", "a:b", folder=tmp_path) as (process, _):
-        assert "beware" not in end(process, signal.SIGINT)
+    warning = "beware        other machines can reach it"
+    with broker("--host", "0.0.0.0", folder=tmp_path) as (_, banner):
+        assert any(warning in line for line in banner)
+    with broker("--host", "0.0.0.0", "--user", "a:b", folder=tmp_path) as (_, banner):
+        assert not any(warning in line for line in banner)
 
 
 async def test_the_log_names_clients_and_has_no_control_characters(tmp_path: Path) -> None:
@@ -162,6 +163,55 @@ async def test_a_unix_socket_is_listened_on_too_and_removed(tmp_path: Path) -> N
     assert not path.exists()
 
 
+# --- what it is told by files, and tells others --------------------------------------------------
+
+
+async def test_it_starts_with_the_definitions_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "definitions.json"
+    path.write_text(
+        """{"vhosts": [{"name": "/"}],
+            "queues": [{"name": "defined", "vhost": "/", "durable": true, "auto_delete": false,
+                        "arguments": {}}]}"""
+    )
+    with broker("--definitions", str(path), folder=tmp_path) as (_, banner):
+        async with hopmq.connect(urls(banner)[0]) as connection:
+            info = await connection.declare_queue("defined", passive=True)
+    assert info.name == "defined"
+
+
+async def test_its_management_api_answers_where_it_says(tmp_path: Path) -> None:
+    with broker("--management-port", "0", folder=tmp_path) as (_, banner):
+        address = re.search(r"management +http://127\.0\.0\.1:(\d+)/api", "\n".join(banner))
+        assert address is not None
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(address[1]))
+        guest = "Z3Vlc3Q6Z3Vlc3Q="
+        writer.write(f"GET /api/overview HTTP/1.0\r\nAuthorization: Basic {guest}\r\n\r\n".encode())
+        async with asyncio.timeout(TIMEOUT):
+            answer = await reader.read()
+        writer.close()
+    assert b" 200 OK" in answer.partition(b"\r\n")[0]
+
+
+async def test_faults_of_a_file_happen_to_its_clients(tmp_path: Path) -> None:
+    path = tmp_path / "chaos.toml"
+    path.write_text("""[[fault]]\ndo = "close_connection"\nafter = 0.5\nevery = 0.1\n""")
+    with broker("--chaos", str(path), folder=tmp_path) as (process, banner):
+        connection = await hopmq.connect(urls(banner)[0])
+        async with asyncio.timeout(TIMEOUT):
+            reason = await connection.wait_closed()
+        end(process, signal.SIGINT)
+    assert isinstance(reason, ConnectionForcedError)
+    assert any("beware        faults happen to its clients" in line for line in banner)
+
+
+@pytest.mark.parametrize("option", ["--definitions", "--chaos"])
+def test_a_file_that_cannot_be_read_is_told(option: str, tmp_path: Path) -> None:
+    path = tmp_path / "letter"
+    path.write_text("dear all")
+    done = run("broker", option, str(path), folder=tmp_path)
+    assert_sentence(done, f".*{re.escape(str(path))}.*")
+
+
 # --- how it ends -------------------------------------------------------------------------------
 
 
@@ -206,14 +256,16 @@ async def test_a_client_that_is_blocked_does_not_hold_up_the_end(tmp_path: Path)
 # --- what can go wrong -------------------------------------------------------------------------
 
 
-def test_a_port_in_use_is_told_with_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["--port", "--tls-port", "--management-port"])
+def test_a_port_in_use_is_told_with_what_to_do(option: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run("broker", "--port", str(port), folder=tmp_path)
+        words = ("--port", "0", "--tls", "--tls-port", "0", option, str(port))
+        done = run("broker", *words, folder=tmp_path)
     assert_sentence(
         done,
         rf"cannot listen on 127\.0\.0\.1:{port}: Address already in use; "
-        "--port chooses another port, 0 any free one",
+        "choose another port, or 0 for any free one",
     )
     assert not done.stdout
 

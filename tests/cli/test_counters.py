@@ -34,7 +34,7 @@ async def broker() -> AsyncIterator[Broker]:
 
 
 async def test_messages_are_counted_that_come_wait_and_go(broker: Broker) -> None:
-    meter = Meter(broker.state)
+    meter = Meter(broker)
     assert meter.read(0.0) == Counters(memory_limit=broker.state.memory.limit)
     async with hopmq.connect(broker.url) as connection, connection.channel() as channel:
         await channel.declare_queue("q")
@@ -57,7 +57,7 @@ async def test_messages_are_counted_that_come_wait_and_go(broker: Broker) -> Non
 
 
 async def test_what_is_gone_since_the_last_reading_was_counted(broker: Broker) -> None:
-    meter = Meter(broker.state)
+    meter = Meter(broker)
     async with hopmq.connect(broker.url) as connection, connection.channel() as channel:
         await channel.declare_queue("q")
         await channel.publish(b"", routing_key="q")
@@ -71,7 +71,7 @@ async def test_what_is_gone_since_the_last_reading_was_counted(broker: Broker) -
 
 
 async def test_a_purge_counts_for_nothing(broker: Broker) -> None:
-    meter = Meter(broker.state)
+    meter = Meter(broker)
     async with hopmq.connect(broker.url) as connection, connection.channel() as channel:
         await channel.declare_queue("q")
         await channel.publish(b"", routing_key="q")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, Protocol
 
+from hopmq.broker.sockets import cannot_listen
+
 logger: logging.Logger = logging.getLogger("hopmq.broker.management")
 
 MAX_HEAD: Final = 16 * 1024
@@ -85,8 +87,15 @@ class HttpServer:
         self._open: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str, port: int) -> int:
-        """Begin to listen and return the port; 0 asks for a free one."""
-        self._server = await asyncio.start_server(self._accept, host, port, limit=MAX_HEAD)
+        """Begin to listen and return the port; 0 asks for a free one.
+
+        Raises:
+            OSError: That is not possible; the message names the address.
+        """
+        try:
+            self._server = await asyncio.start_server(self._accept, host, port, limit=MAX_HEAD)
+        except OSError as error:
+            raise cannot_listen(f"{host}:{port}", error) from error
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
