@@ -41,8 +41,9 @@ napoleon_attr_annotations = False
 
 # Names of the standard library, and the names of types that the pages explain in words.
 nitpick_ignore_regex = [
-    ("py:.*", r"(asyncio|collections|datetime|decimal|enum|pathlib|ssl|types|typing)\..*"),
+    ("py:.*", r"(asyncio|collections|datetime|decimal|enum|os|pathlib|ssl|types|typing)\..*"),
     ("py:.*", r"(.*\.)?(Body|Handler|OnReturn|Opening|Processing|Overflow|DeadLetterStrategy|R|T)"),
+    ("py:.*", r"(dict|tuple)\[str"),  # what Sphinx makes of types within types of attributes
 ]
 
 # How a table of headers begins where a signature spells its type out.
@@ -94,7 +95,7 @@ def resolve(
     """Lead a type in a signature to its public name, whatever module it is written in."""
     last = str(node.get("reftarget", "")).rpartition(".")[2]
     python = env.domains.python_domain
-    for module in ("hopmq", "hopmq.errors", "hopmq.testing"):
+    for module in ("hopmq", "hopmq.errors", "hopmq.broker", "hopmq.testing"):
         if f"{module}.{last}" in python.objects:
             target = f"{module}.{last}"
             return python.resolve_xref(

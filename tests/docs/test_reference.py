@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import hopmq
-from hopmq import errors, testing
+from hopmq import broker, errors, testing
 from hopmq.url import _NUMBERS, _TEXTS
 from hopmq.wire.selection import NO_EXTENSIONS, REQUIRE_EXTENSIONS
 
@@ -45,6 +45,10 @@ def test_every_public_name_is_documented() -> None:
 
 def test_every_public_name_for_tests_is_documented() -> None:
     assert documented("testing.md") == set(testing.__all__)
+
+
+def test_every_public_name_of_the_broker_is_documented() -> None:
+    assert documented("broker.md") == set(broker.__all__)
 
 
 def test_the_tree_of_errors_is_the_one_in_the_code() -> None:
