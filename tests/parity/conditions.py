@@ -6,6 +6,7 @@ import pytest
 
 from conftest import RunningBroker
 from hopmq.broker import Broker
+from hopmq.broker.server import DEFAULT_MEMORY_LIMIT
 from hopmq.testing import RabbitMQ
 
 _DEFAULT_WATERMARK = {"3": "0.4", "4": "0.6"}
@@ -14,6 +15,9 @@ _DEFAULT_WATERMARK = {"3": "0.4", "4": "0.6"}
 _DEFAULT_TIMEOUT = 1_800_000
 _DEFAULT_TICK = 60_000
 """Milliseconds, of all releases."""
+
+_NOTHING = -1
+"""A limit of bytes that even an empty broker is beyond."""
 
 
 class MemoryAlarm:
@@ -72,8 +76,9 @@ def _real(broker: RunningBroker) -> RabbitMQ:
 
 def _alarm(broker: Broker, *, on: bool) -> None:
     memory = broker.state.memory
-    memory.alarmed = on
-    memory.on_change(on)
+    memory.limit = _NOTHING if on else DEFAULT_MEMORY_LIMIT
+    memory.add(0)
+    memory.release(0)
 
 
 def _be_patient(broker: Broker, milliseconds: int | None) -> None:
