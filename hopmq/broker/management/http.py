@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final, Protocol
 
@@ -12,19 +12,31 @@ from hopmq.broker.sockets import cannot_listen
 
 logger: logging.Logger = logging.getLogger("hopmq.broker.management")
 
-MAX_HEAD: Final = 16 * 1024
-"""Bytes of a request line and its headers."""
-MAX_BODY: Final = 20_000_000
-"""Bytes of a body, as RabbitMQ has it by default."""
 _MAX_CHUNK_LINE: Final = 256
-_TIMEOUT: Final = 30.0
-"""Seconds for each of: the next request, its body, and the answer to be taken."""
-_MAX_CONNECTIONS: Final = 128
+_LINGER_READS: Final = 64
 
 _REQUEST_LINE: Final = re.compile(r"([A-Z]{1,16}) ([\x21-\x7e]+) HTTP/1\.([01])")
 _FIELD: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
 _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(;[^\r\n]*)?\r\n")
-_EMPTY: Final[Mapping[str, str]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a client may ask for.
+
+    Attributes:
+        head: Bytes of a request line and its headers.
+        body: Bytes of a body, as RabbitMQ has it by default.
+        timeout: Seconds for each of: the next request, its body, and the answer to be taken.
+        linger: Seconds in which a client may take the last answer.
+        connections: How many there may be; others are dropped.
+    """
+
+    head: int = 16 * 1024
+    body: int = 20_000_000
+    timeout: float = 30.0
+    linger: float = 2.0
+    connections: int = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +92,10 @@ class _FaultError(Exception):
 class HttpServer:
     """Listen, and have an application answer."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, limits: Limits = Limits()) -> None:
         """Listen nowhere yet."""
         self._application = application
+        self._limits = limits
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
@@ -93,7 +106,9 @@ class HttpServer:
             OSError: That is not possible; the message names the address.
         """
         try:
-            self._server = await asyncio.start_server(self._accept, host, port, limit=MAX_HEAD)
+            self._server = await asyncio.start_server(
+                self._accept, host, port, limit=self._limits.head
+            )
         except OSError as error:
             raise cannot_listen(f"{host}:{port}", error) from error
         return int(self._server.sockets[0].getsockname()[1])
@@ -107,10 +122,10 @@ class HttpServer:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=_TIMEOUT)
+            await asyncio.wait(tasks, timeout=self._limits.timeout)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._open) >= _MAX_CONNECTIONS:
+        if len(self._open) >= self._limits.connections:
             writer.transport.abort()
             return
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
@@ -118,23 +133,35 @@ class HttpServer:
         task.add_done_callback(self._open.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        transport = writer.transport
         try:
             while await self._serve_one(reader, writer):
                 pass
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # gone, or too slow: there is nobody to tell
+            await self._close(reader, writer)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            logger.debug("a client is gone, or too slow: %r", error)
         finally:
-            writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
+            transport.abort()
+
+    async def _close(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Let the client read the last answer: bytes of its own that nobody reads would reset it."""
+        writer.write_eof()
+        async with asyncio.timeout(self._limits.linger):
+            for _ in range(_LINGER_READS):
+                if not await reader.read(self._limits.head):
+                    return
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer the next request and return whether there may be another one."""
         try:
-            async with asyncio.timeout(_TIMEOUT):
+            async with asyncio.timeout(self._limits.timeout):
                 request, minor = _parse_head(await _read_head(reader))
             keep = _keeps_alive(request, minor)
             response = self._application.admit(request)
             if response is None:
-                request = await _with_body(request, reader, writer)
+                if _has_body(request):
+                    body = await self._read_body(request, reader, writer)
+                    request = replace(request, body=body)
                 response = self._application.answer(request)
             elif _has_body(request):
                 keep = False  # a body that nobody reads stands before the next request
@@ -142,9 +169,20 @@ class HttpServer:
             request, keep = Request(method="", path=""), False
             response = self._application.fault(fault.status, fault.reason)
         writer.write(_serialized(response, keep=keep, without_body=request.method == "HEAD"))
-        async with asyncio.timeout(_TIMEOUT):
+        async with asyncio.timeout(self._limits.timeout):
             await writer.drain()
         return keep
+
+    async def _read_body(
+        self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes:
+        size = _announced_size(request, self._limits)
+        if request.headers.get("expect", "").lower() == "100-continue":
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        async with asyncio.timeout(self._limits.timeout):
+            if size is None:
+                return await _read_chunks(reader, self._limits)
+            return await reader.readexactly(size)
 
 
 # --- reading ---------------------------------------------------------------------------------------
@@ -189,27 +227,7 @@ def _has_body(request: Request) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
-async def _with_body(
-    request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> Request:
-    """Return the request with its body, which is read now."""
-    if not _has_body(request):
-        return request
-    size = _announced_size(request)
-    if request.headers.get("expect", "").lower() == "100-continue":
-        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    async with asyncio.timeout(_TIMEOUT):
-        body = await (_read_chunks(reader) if size is None else reader.readexactly(size))
-    return Request(
-        method=request.method,
-        path=request.path,
-        query=request.query,
-        headers=request.headers,
-        body=body,
-    )
-
-
-def _announced_size(request: Request) -> int | None:
+def _announced_size(request: Request, limits: Limits) -> int | None:
     """Return the size of the body; None when it comes in chunks."""
     coding, length = (request.headers.get(n) for n in ("transfer-encoding", "content-length"))
     if coding is not None:
@@ -221,23 +239,23 @@ def _announced_size(request: Request) -> int | None:
         return None
     if length is None or not (length.isascii() and length.isdigit()):
         raise _FaultError(HTTPStatus.BAD_REQUEST, "content-length is no number")
-    if len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY:
-        raise _too_large()
+    if len(length) > len(str(limits.body)) or int(length) > limits.body:
+        raise _too_large(limits)
     return int(length)
 
 
-async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
+async def _read_chunks(reader: asyncio.StreamReader, limits: Limits) -> bytes:
     body = bytearray()
     while size := await _read_chunk_size(reader):
-        if len(body) + size > MAX_BODY:
-            raise _too_large()
+        if len(body) + size > limits.body:
+            raise _too_large(limits)
         body += await reader.readexactly(size)
         if await reader.readexactly(2) != b"\r\n":
             raise _FaultError(HTTPStatus.BAD_REQUEST, "a chunk does not end where it should")
     trailer = 0
     while (line := await _read_line(reader)) != b"\r\n":
         trailer += len(line)
-        if trailer > MAX_HEAD:
+        if trailer > limits.head:
             raise _FaultError(HTTPStatus.BAD_REQUEST, "the trailer is too large")
     return bytes(body)
 
@@ -257,9 +275,10 @@ async def _read_line(reader: asyncio.StreamReader) -> bytes:
         raise _FaultError(HTTPStatus.BAD_REQUEST, "a line is too long") from error
 
 
-def _too_large() -> _FaultError:
+def _too_large(limits: Limits) -> _FaultError:
     return _FaultError(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body of more than {MAX_BODY} bytes is not taken"
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"a body of more than {limits.body} bytes is not taken",
     )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from hopmq.broker.json_values import json_table, json_value
-from hopmq.broker.management.call import arguments_of, check_keys, text
+from hopmq.broker.management.call import arguments_of, check_keys, checked_name, text
 from hopmq.broker.management.errors import ApiError, bad_request, missing
 from hopmq.broker.queues.queue import Comeback, Queue
 from hopmq.broker.refusal import Refusal
@@ -43,7 +43,7 @@ def published(call: "Call", exchange: str) -> Table:
     message = Published(
         1,
         exchange,
-        text(body, "routing_key"),
+        checked_name(text(body, "routing_key")),
         _payload(text(body, "payload"), body["payload_encoding"]),
         _raw_properties(body["properties"]),
     )

@@ -27,7 +27,7 @@ class Routes:
         Raises:
             ApiError: There is none (404), or the path is no text (400).
         """
-        root, *parts = [_decoded(part) for part in path.lstrip("/").split("/")]
+        root, *parts = [_decoded(part) for part in path.removeprefix("/").split("/")]
         if root != _ROOT:
             raise not_found()
         for pattern, resource in self._routes.get(len(parts), ()):
@@ -47,7 +47,7 @@ def _decoded(part: str) -> str:
 def _values(pattern: tuple[str, ...], parts: list[str]) -> dict[str, str] | None:
     values: dict[str, str] = {}
     for wanted, part in zip(pattern, parts, strict=True):
-        if wanted.startswith("{"):
+        if wanted.startswith("{") and part:
             values[wanted[1:-1]] = part
         elif wanted != part:
             return None

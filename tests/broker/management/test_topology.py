@@ -44,6 +44,21 @@ def test_arguments_tell_the_kind_of_a_queue_since_4_0(
     assert api.get(f"/queues/{vhost}/q")["arguments"] == kind
 
 
+def test_durable_queues_are_of_the_kind_that_their_virtual_host_prefers(
+    api: Api, vhost: str, managed: Managed
+) -> None:
+    api.put(f"/vhosts/{vhost}", {"default_queue_type": "quorum"}, status=204)
+    preferred = "classic" if managed.release == "3.10" else "quorum"
+    for name, body, kind in (
+        ("durable", {"durable": True}, preferred),
+        ("transient", {"durable": False}, "classic"),
+        ("other", {"durable": True, "arguments": {"x-queue-type": "classic"}}, "classic"),
+    ):
+        api.put(f"/queues/{vhost}/{name}", body, status=201)
+        api.put(f"/queues/{vhost}/{name}", body, status=204)
+        assert api.get(f"/queues/{vhost}/{name}")["type"] == kind
+
+
 def test_a_queue_of_other_properties_is_refused_with_the_difference(api: Api, vhost: str) -> None:
     path = f"/queues/{vhost}/q"
     api.put(path, DECLARED)

@@ -13,6 +13,7 @@ from hopmq.broker.management.client_views import (
 )
 from hopmq.broker.management.rights import Needs
 from hopmq.broker.peer import Peer
+from hopmq.broker.refusal import Refusal
 
 Table = dict[str, Any]  # Any: what JSON holds
 
@@ -42,8 +43,9 @@ def _close(call: Call) -> Answer:
 
 
 def _close_one(call: Call, peer: Peer) -> None:
-    reason = call.headers.get("x-reason", _REASON)
-    peer.close(320, f"CONNECTION_FORCED - {reason}")
+    reason = call.headers.get("x-reason", _REASON).encode("latin-1").decode("utf-8", "replace")
+    refusal = Refusal(320, f"CONNECTION_FORCED - {reason}")  # which cuts what is too long
+    peer.close(refusal.code, refusal.text)
 
 
 def _of_user(call: Call) -> list[Table]:
