@@ -102,6 +102,7 @@ class Seams:
     def _remove(self, fault: Fault) -> None:
         self.faults.remove(fault)
         if not isinstance(fault, StreamFault):
+            self._hooks = len(self.faults) > len(self.stream_faults)
             return
         self.stream_faults.remove(fault)
         for tap in list(self._taps.values()):
@@ -166,6 +167,8 @@ class Seams:
 
     def _hook(self, peer: "Peer") -> None:
         """See what the client asks for before the broker does."""
+        for channel in list(peer.channels.values()):
+            self._hook_channel(channel)
         if peer in self._hooked:
             return
         self._hooked[peer] = None
@@ -174,12 +177,10 @@ class Seams:
         def on_event(event: CoreEvent) -> None:
             if not self._refuses_step(peer, event):
                 pass_on(event)
-            if isinstance(event, ChannelOpened):
+            if self._hooks and isinstance(event, ChannelOpened):
                 self._hook_channel(peer.channels[event.channel])
 
         peer.core.add_event = on_event
-        for channel in list(peer.channels.values()):
-            self._hook_channel(channel)
 
     def _refuses_step(self, peer: "Peer", event: CoreEvent) -> bool:
         step = _STEPS.get(type(event))
@@ -192,6 +193,8 @@ class Seams:
         return False
 
     def _hook_channel(self, channel: "BrokerChannel") -> None:
+        if isinstance(channel.publishing, TamperedPublishing):
+            return
         channel.publishing = TamperedPublishing(channel.publishing, channel, self)
         core = channel.connection.channels[channel.number]
 
