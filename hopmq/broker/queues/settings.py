@@ -38,6 +38,7 @@ class QueueSettings:
         delayed_retry_min, delayed_retry_max: How long they wait.
         max_age: How long a stream keeps a message.
         max_segment_size: Bytes of one segment of a stream.
+        is_bounded: Whether there is a limit of length; kept since every publish asks.
     """
 
     message_ttl: float | None = None
@@ -57,11 +58,7 @@ class QueueSettings:
     delayed_retry_max: float | None = None
     max_age: float | None = None
     max_segment_size: int | None = None
-
-    @property
-    def is_bounded(self) -> bool:
-        """Whether there is a limit of length."""
-        return self.max_length is not None or self.max_length_bytes is not None
+    is_bounded: bool = False
 
 
 def queue_settings(
@@ -92,6 +89,7 @@ def queue_settings(
         delayed_retry_max=seconds_of(found.get("delayed-retry-max")),
         max_age=_age(found.get("max-age")),
         max_segment_size=found.get("stream-max-segment-size-bytes"),
+        is_bounded=found.get("max-length", found.get("max-length-bytes")) is not None,
     )
 
 
