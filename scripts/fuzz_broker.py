@@ -115,7 +115,7 @@ async def fuzz(count: int, seed: int, emulate: Any) -> Findings:
     loop.set_exception_handler(
         lambda _, context: findings.faults.append(f"raised: {context.get('exception') or context}")
     )
-    async with Broker(emulate=emulate) as broker:
+    async with Broker(emulate=emulate, silent_close_delay=0.0) as broker:
         url, port = broker.url, broker.port
         async with hopmq.connect(url) as connection, connection.channel() as channel:
             await connection.declare_queue("witness")
