@@ -1,6 +1,7 @@
 """Quorum queues of 4.3 hold returned messages back for a while; earlier ones know nothing of it."""
 
 import asyncio
+from statistics import median
 from typing import Any
 
 import pytest
@@ -57,6 +58,13 @@ async def measure(channel: ChannelDriver, name: str, how: str, times: int) -> li
     return away
 
 
+def check(away: list[float], expected: list[float]) -> None:
+    """Hold that nothing came early and most came in time."""
+    late = [seconds - least for seconds, least in zip(away, expected, strict=True)]
+    assert min(late) > -0.002, (away, expected)
+    assert median(late) < TOLERANCE, (away, expected)
+
+
 @pytest.mark.parametrize("retry, how", list(DELAYS))
 async def test_a_returned_message_is_away_for_a_while(
     channel: ChannelDriver, name: str, release: str, retry: str, how: str
@@ -64,9 +72,7 @@ async def test_a_returned_message_is_away_for_a_while(
     await declare_kind(channel, name, "quorum", delayed(retry))
     await fill(channel, name, b"1")
     expected = DELAYS[retry, how] if release in HAS_DELAYS else NONE
-    away = await measure(channel, name, how, 3)
-    for seconds, least in zip(away, expected, strict=False):
-        assert least - 0.002 <= seconds < least + TOLERANCE, (away, expected)
+    check(await measure(channel, name, how, 3), expected[:3])
 
 
 @pytest.mark.parametrize("how", ["close", "cut"])
@@ -116,15 +122,14 @@ async def test_it_is_not_counted_as_ready_meanwhile(
 async def test_without_a_type_nothing_is_delayed(channel: ChannelDriver, name: str) -> None:
     await declare_kind(channel, name, "quorum", delayed(None))
     await fill(channel, name, b"1")
-    away = await measure(channel, name, "reject", 2)
-    assert max(away) < TOLERANCE
+    check(await measure(channel, name, "reject", 3), NONE[:3])
 
 
 async def test_without_a_minimum_nothing_is_delayed(channel: ChannelDriver, name: str) -> None:
     arguments: FieldTable = {"x-delayed-retry-type": "all", "x-delayed-retry-max": MAX}
     await declare_kind(channel, name, "quorum", arguments)
     await fill(channel, name, b"1")
-    assert max(await measure(channel, name, "reject", 2)) < TOLERANCE
+    check(await measure(channel, name, "reject", 3), NONE[:3])
 
 
 async def test_without_a_maximum_the_delay_does_not_grow(
@@ -133,9 +138,8 @@ async def test_without_a_maximum_the_delay_does_not_grow(
     arguments: FieldTable = {"x-delayed-retry-type": "all", "x-delayed-retry-min": MIN}
     await declare_kind(channel, name, "quorum", arguments)
     await fill(channel, name, b"1")
-    least = MIN / 1000 if release in HAS_DELAYS else 0
-    for seconds in await measure(channel, name, "reject", 3):
-        assert least - 0.002 <= seconds < least + TOLERANCE
+    expected = CONSTANT if release in HAS_DELAYS else NONE
+    check(await measure(channel, name, "reject", 3), expected[:3])
 
 
 async def test_at_the_limit_it_is_dead_lettered_without_delay(

@@ -18,7 +18,7 @@ from parity.streams import reader, stream_of_five
 from parity.typed import typed_headers
 from parity.waiting import pass_time
 
-TIMEOUT = 120
+TIMEOUT = 200
 """Milliseconds."""
 
 CANCELS = {"4.3"}

@@ -12,7 +12,7 @@ from parity.driver import Peer
 from parity.queues import SHORT, both_kinds, declare_kind, drain_soon, fill, has_count
 from parity.waiting import pass_time
 
-TTL = 40
+TTL = 100
 """Milliseconds until a message of these tests expires."""
 
 

@@ -2,13 +2,14 @@
 
 import pytest
 
+from hopmq.typedefs import FieldTable
 from parity.channel import ChannelDriver
 from parity.closed import Closed
 from parity.driver import Peer
-from parity.queues import SHORT, both_kinds, declare_kind, fill
+from parity.queues import both_kinds, declare_kind, fill
 from parity.waiting import eventually, pass_time
 
-EXPIRES = 60
+EXPIRES = 150
 """Milliseconds after which an unused queue of these tests goes away."""
 
 
@@ -69,39 +70,28 @@ async def test_a_consumer_keeps_it(peer: Peer, name: str) -> None:
     await vanishes(peer, name)
 
 
-@pytest.mark.parametrize("use", ["get", "redeclare"])
+@pytest.mark.parametrize("use", ["get", "redeclare", "passive"])
 async def test_using_it_begins_the_time_anew(peer: Peer, name: str, use: str) -> None:
     channel = await peer.channel()
-    await channel.declare(name, arguments={"x-expires": 4 * EXPIRES})
-    for _ in range(4):
-        await pass_time(2 * EXPIRES / 1000)
-        if use == "get":
-            await channel.get(name)
-        else:
-            await channel.declare(name, arguments={"x-expires": 4 * EXPIRES})
+    arguments: FieldTable = {"x-expires": 4 * EXPIRES}
+    await channel.declare(name, arguments=arguments)
+    uses = {
+        "get": lambda: channel.get(name),
+        "redeclare": lambda: channel.declare(name, arguments=arguments),
+        "passive": lambda: channel.declare(name, passive=True),
+    }
+    for _ in range(10):
+        await pass_time(EXPIRES / 2000)
+        await uses[use]()
 
 
 async def test_publishing_is_no_use(peer: Peer, name: str) -> None:
     channel = await peer.channel()
-    await channel.declare(name, arguments={"x-expires": 2 * EXPIRES})
-    for _ in range(8):
+    await channel.declare(name, arguments={"x-expires": EXPIRES})
+    for _ in range(2 * EXPIRES // 25):
         channel.publish(b"1", routing_key=name)
-        await pass_time(SHORT / 2)
-    await vanishes(peer, name)
-
-
-KEPT_BY_LOOKING = {"4.0", "4.3"}
-"""Releases for which a passive declare uses the queue."""
-
-
-async def test_looking_is_a_use_or_not(peer: Peer, name: str, release: str) -> None:
-    channel = await peer.channel()
-    await channel.declare(name, arguments={"x-expires": 2 * EXPIRES})
-    seen = 0
-    for _ in range(8):
-        await pass_time(SHORT / 2)
-        seen += await exists(peer, name)
-    assert (seen == 8) == (release in KEPT_BY_LOOKING)
+        await pass_time(0.025)
+    assert not await exists(peer, name)
 
 
 # --- auto-delete -------------------------------------------------------------------------------
