@@ -58,8 +58,10 @@ async def build(peer: Peer) -> None:
     await channel.exchange("passing", "fanout")
     await channel.exchange("to kept", "fanout", durable=True, auto_delete=True)
     await channel.exchange("to transient", "fanout", durable=True, auto_delete=True)
+    await channel.exchange("to passing", "fanout", durable=True, auto_delete=True)
     await channel.exchange("outer", "fanout", durable=True)
     await channel.bind_exchange("durable", "outer")
+    await channel.bind_exchange("passing", "to passing")
     for source in ("durable", "passing", "to kept"):
         await channel.bind("kept", source)
     await channel.bind("transient", "to transient")
@@ -112,7 +114,7 @@ async def destroy(restartable: Restartable) -> None:
     channel = await peer.channel()
     for queue in ("kept", "ranked", "quorum", "unused", "used"):
         await channel.delete(queue)
-    for exchange in ("durable", "passing", "to kept", "to transient", "outer"):
+    for exchange in ("durable", "passing", "to kept", "to transient", "to passing", "outer"):
         await channel.delete_exchange(exchange)
     await peer.close()
 
@@ -197,6 +199,10 @@ async def test_a_transient_exchange_outlives_a_restart_in_the_newest_release_alo
     assert await is_there(channel.exchange("passing", passive=True)) is (
         restartable.release == "4.3"
     )
+
+
+async def test_an_auto_delete_exchange_to_a_transient_one_is_kept(channel: ChannelDriver) -> None:
+    assert await is_there(channel.exchange("to passing", passive=True))
 
 
 async def test_an_auto_delete_exchange_without_bindings_is_gone_in_the_newest_release_alone(

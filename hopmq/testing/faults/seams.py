@@ -46,6 +46,7 @@ class Seams:
         loop: The event loop that it runs on.
         faults: Those that were asked for and not cancelled, oldest first.
         stream_faults: Those among them that are of bytes and frames.
+        is_stopping: Whether the broker says good-bye, which no fault holds up.
     """
 
     def __init__(self, broker: Broker) -> None:
@@ -54,6 +55,7 @@ class Seams:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.faults: list[Fault] = []
         self.stream_faults: list[StreamFault] = []
+        self.is_stopping: bool = False
         self._taps: dict[Peer, Tap] = {}
         self._hooked: WeakKeyDictionary[Peer, None] = WeakKeyDictionary()
         self._hooks = False
@@ -68,6 +70,7 @@ class Seams:
 
     def accept(self, peer: "Peer") -> asyncio.BaseProtocol:
         """Stand before a new client, as far as there are faults."""
+        self.is_stopping = False
         if self._hooks:
             self._hook(peer)
         if not self.stream_faults:
@@ -82,6 +85,7 @@ class Seams:
         for tap in list(self._taps.values()):
             if self.hides(tap.to_broker) or self.hides(tap.to_client):
                 tap.cut(reset=True)
+        self.is_stopping = True
 
     # --- faults ----------------------------------------------------------------------------------
 

@@ -122,6 +122,8 @@ class Stream:
         self._pacer.clear()
 
     def _faults(self) -> list[StreamFault]:
+        if self.tap.seams.is_stopping:
+            return []
         return [fault for fault in self.tap.seams.stream_faults if fault.concerns(self)]
 
     def _take(self, frame: Frame) -> None:

@@ -131,6 +131,17 @@ async def test_rules_begin_repeat_and_end_by_the_clock(name: str) -> None:
         await connection.declare_queue("q")
 
 
+async def test_a_rule_that_is_repeated_takes_the_place_of_what_it_was(
+    broker: Broker, connection: Connection
+) -> None:
+    rule = ChaosRule(do="refuse", arguments={"at": "Queue.Declare", "code": 405}, every=0.01)
+    chaos = apply_chaos(broker, (rule,))
+    await asyncio.sleep(0.05)
+    chaos.cancel()
+    await connection.declare_queue("q")
+    assert chaos.hits == (0,)
+
+
 async def test_a_rule_can_restart_the_broker(broker: Broker, connection: Connection) -> None:
     chaos = apply_chaos(broker, (ChaosRule(do="restart"),))
     assert (await connection.wait_closed()).reply_code == 320

@@ -139,6 +139,19 @@ async def test_confirms_that_wait_for_more_publishes_are_released(
     await publish
 
 
+async def test_a_confirm_that_is_duplicated_comes_twice() -> None:
+    async with Broker() as broker:
+        peer = await Peer.open(broker.url)
+        channel = await peer.channel()
+        await channel.confirm()
+        Faults(broker).duplicate_confirms()
+        for _ in range(2):
+            channel.publish(b"", routing_key="nowhere")
+        acks = await channel.collect(wire.active.Ack, 3)
+        assert [ack.delivery_tag for ack in acks] == [1, 1, 2]
+        await peer.close()
+
+
 async def test_the_client_bears_confirms_that_come_twice(
     faults: Faults, channel: Channel, queue: str
 ) -> None:

@@ -9,6 +9,9 @@ from hopmq import Channel, Connection
 from hopmq.broker import Broker
 from hopmq.testing import Faults, TurnedClock
 from hopmq.testing.faults import Direction
+from hopmq.transport.memory import connect_memory
+from hopmq.url import parse_url
+from parity.driver import Peer
 from testing.faults.transfer import echoed
 
 
@@ -98,6 +101,15 @@ async def test_after_so_many_bytes_a_connection_is_cut_wherever_that_is(
             with pytest.raises(hopmq.ConnectError):
                 await hopmq.connect(broker.url)
             await cut.happened()
+
+
+async def test_exactly_so_many_bytes_arrive() -> None:
+    async with Broker() as broker:
+        Faults(broker).cut_after(9, direction="to_client")
+        reader, writer = await asyncio.open_connection("127.0.0.1", broker.port)
+        writer.write(b"AMQP\x00\x00\x09\x01")
+        assert len(await reader.read()) == 9
+        writer.close()
 
 
 async def test_a_connection_that_sends_less_is_not_cut(
@@ -191,6 +203,39 @@ async def test_behind_a_black_hole_the_broker_does_not_see_its_client_go(
     await connection.close(timeout=0.05)
     assert len(broker.state.peers) == 1
     assert hole.hits
+
+
+async def test_a_client_that_hangs_up_into_a_black_hole_is_not_answered() -> None:
+    async with Broker() as broker:
+        with Faults(broker).black_hole("to_broker"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", broker.port)
+            writer.write_eof()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(reader.read(), 0.05)
+        writer.close()
+
+
+async def test_behind_a_black_hole_a_client_does_not_see_that_the_broker_has_given_it_up(
+    name: str,
+) -> None:
+    clock = TurnedClock()
+    async with Broker(host=None, name=name, clock=clock, heartbeat=10) as broker:
+        peer = Peer(parse_url(broker.url))
+        await connect_memory(name, peer)
+        await peer.handshake(heartbeat=10)
+        with Faults(broker).black_hole():
+            await clock.advance(30)
+            assert not broker.state.peers
+            assert not peer.gone
+
+
+async def test_a_broker_stops_at_once_in_spite_of_a_stall(
+    broker: Broker, faults: Faults, connection: Connection
+) -> None:
+    faults.stall("Connection.Close")
+    async with asyncio.timeout(2):
+        await broker.stop()
+    assert (await connection.wait_closed()).reply_code == 320
 
 
 async def test_a_broker_stops_at_once_in_spite_of_a_black_hole(

@@ -3,11 +3,13 @@
 import asyncio
 
 import pytest
+from pamqp.commands import Basic
 
 import hopmq
-from hopmq import Channel, Connection
+from hopmq import Channel, Connection, wire
 from hopmq.broker import Broker
 from hopmq.testing import Faults
+from parity.driver import Peer
 
 
 async def test_the_next_declare_is_refused_with_a_code_and_a_text(
@@ -140,6 +142,23 @@ async def test_what_follows_a_stalled_reply_stays_behind_it(
         await asyncio.sleep(0.02)
         assert not consuming.done()
     assert await consuming == b"waiting"
+
+
+async def test_a_channel_keeps_its_order_behind_a_stalled_reply() -> None:
+    async with Broker() as broker:
+        peer = await Peer.open(broker.url)
+        channel, other = await peer.channel(), await peer.channel()
+        await channel.declare("q")
+        channel.publish(b"waiting", routing_key="q")
+        stalled = Faults(broker).stall("Basic.ConsumeOk")
+        channel.send(Basic.Consume, queue="q", no_ack=True)
+        await stalled.happened()
+        await other.declare("q", passive=True)
+        assert not channel.inbox
+        stalled.release()
+        await channel.expect(Basic.ConsumeOk)
+        assert (await channel.next(wire.active.Delivery)).body == b"waiting"
+        await peer.close()
 
 
 async def first_of(channel: Channel, queue: str) -> bytes:
