@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
 from hopmq.broker.access import ADMINISTRATOR, User
@@ -18,7 +18,6 @@ from hopmq.broker.emulation import NEWEST, Emulation, Release, emulation_of
 from hopmq.broker.interposer import Interposer
 from hopmq.broker.introduction import default_users, server_properties
 from hopmq.broker.login import EXTERNAL, MECHANISMS
-from hopmq.broker.management import ListenerInfo, ManagementServer
 from hopmq.broker.peer import Peer
 from hopmq.broker.restart import come_back, end_connections, go_away
 from hopmq.broker.sockets import ListeningSockets
@@ -27,6 +26,9 @@ from hopmq.core.settings import ServerSettings, Tuning
 from hopmq.errors import UsageError
 from hopmq.transport.memory import Listener, listen
 from hopmq.wire.limits import DEFAULT_FRAME_MAX
+
+if TYPE_CHECKING:
+    from hopmq.broker.management import ManagementServer
 
 logger: logging.Logger = logging.getLogger("hopmq.broker")
 
@@ -138,7 +140,7 @@ class Broker:
         )
         self._management: ManagementServer | None = None
         if management_port is not None:
-            self._management = ManagementServer(host or "127.0.0.1", management_port)
+            self._management = _new_management(host or "127.0.0.1", management_port)
         self.interposer: Interposer | None = None
         """Who stands between the broker and its clients; None unless a test wants faults."""
         self._sockets = ListeningSockets()
@@ -356,17 +358,11 @@ class Broker:
         if self._management is not None:
             await self._management.start(self.state, self._listeners())
 
-    def _listeners(self) -> list[ListenerInfo]:
-        """Return where clients of AMQP are taken, over TCP."""
+    def _listeners(self) -> list[tuple[str, str, int]]:
+        """Return protocol, address and port of where clients of AMQP are taken, over TCP."""
         host = self._host or "127.0.0.1"
-        found = []
-        if self._host is not None:
-            found.append(ListenerInfo(protocol="amqp", host=host, port=self._port))
-        if self._tls is not None:
-            found.append(
-                ListenerInfo(protocol="amqp/ssl", host=host, port=self._tls_port, is_tls=True)
-            )
-        return found
+        plain = [("amqp", host, self._port)] if self._host is not None else []
+        return plain + ([("amqp/ssl", host, self._tls_port)] if self._tls is not None else [])
 
     async def _stop_listening(self, *, away: bool) -> None:
         """Take no more clients; with `away`, keep the name for our return."""
@@ -385,3 +381,10 @@ class Broker:
         peer = Peer(self.state, settings, loop)
         self.state.remember(peer)
         return peer.link if self.interposer is None else self.interposer.accept(peer)
+
+
+def _new_management(host: str, port: int) -> "ManagementServer":
+    # Imported here: most brokers are without it, and it is a good part of what there is to load.
+    from hopmq.broker.management import ManagementServer
+
+    return ManagementServer(host, port)

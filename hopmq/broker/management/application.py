@@ -36,6 +36,7 @@ class ManagementApi:
         self._state = state
         self._node = node
         self._listeners = listeners
+        self._started = state.clock.time()
 
     def admit(self, request: Request) -> Response | None:
         """Refuse a request by its headers; None to go on."""
@@ -61,6 +62,7 @@ class ManagementApi:
                 state=self._state,
                 node=self._node,
                 listeners=self._listeners,
+                uptime=self._state.clock.time() - self._started,
                 user=user,
                 values=values,
                 query=_parameters(request),

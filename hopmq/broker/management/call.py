@@ -30,7 +30,11 @@ class ListenerInfo:
     protocol: str
     host: str
     port: int
-    is_tls: bool = False
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether it is encrypted."""
+        return self.protocol.endswith("/ssl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,7 @@ class Call:
         state: The broker.
         node: Its name as a node.
         listeners: Where it listens.
+        uptime: Seconds since it began to.
         user: Who asks.
         values: Of the names in the resource's path.
         query: Parameters behind the question mark.
@@ -87,6 +92,7 @@ class Call:
     state: "BrokerState"
     node: str
     listeners: Sequence[ListenerInfo]
+    uptime: float
     user: User
     values: Mapping[str, str]
     query: Mapping[str, str]

@@ -100,7 +100,7 @@ def consumer_view(call: "Call", consumer: "Consumer") -> Table:
     status = "up"
     if queue.roster.single:
         status = "single_active" if is_active else "waiting"
-    return {
+    view: Table = {
         "consumer_tag": consumer.tag,
         "ack_required": not consumer.no_ack,
         "active": is_active,
@@ -119,3 +119,12 @@ def consumer_view(call: "Call", consumer: "Consumer") -> Table:
             "user": channel.peer.username,
         },
     }
+    if call.state.emulation.release != "3.10":
+        view["consumer_timeout"] = _milliseconds(
+            queue.settings.consumer_timeout or call.state.consumer_timeout
+        )
+    return view
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1000)

@@ -30,14 +30,20 @@ class ManagementServer:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self.port}/api"
 
-    async def start(self, state: "BrokerState", listeners: list[ListenerInfo]) -> None:
-        """Begin to listen, and tell of `state`, which listens there and here."""
-        own = ListenerInfo(protocol="http", host=self._host, port=self.port)
-        known = [*listeners, own]
-        api = ManagementApi(state, NODE, known)
-        server = HttpServer(api)
+    async def start(self, state: "BrokerState", listeners: list[tuple[str, str, int]]) -> None:
+        """Begin to listen and to tell of `state`.
+
+        Args:
+            state: The broker.
+            listeners: Protocol, address and port of where it takes clients.
+        """
+        known = [
+            ListenerInfo(protocol=protocol, host=host, port=port)
+            for protocol, host, port in listeners
+        ]
+        server = HttpServer(ManagementApi(state, NODE, known))
         self.port = await server.start(self._host, self.port)
-        known[-1] = ListenerInfo(protocol="http", host=self._host, port=self.port)
+        known.append(ListenerInfo(protocol="http", host=self._host, port=self.port))
         self._server = server
 
     async def stop(self) -> None:

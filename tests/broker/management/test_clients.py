@@ -142,7 +142,7 @@ async def test_a_channel_is_shown_with_what_it_has_and_owes(
 
 
 async def test_a_consumer_is_shown_with_its_queue_and_its_channel(
-    api: Api, peer: Peer, name: str
+    api: Api, peer: Peer, name: str, managed: Managed
 ) -> None:
     channel = await peer.channel()
     await channel.declare(name, exclusive=True)
@@ -162,6 +162,9 @@ async def test_a_consumer_is_shown_with_its_queue_and_its_channel(
         "queue": {"name": name, "vhost": "/"},
     }
     assert {key: shown[key] for key in expected} == expected
+    since_4 = {"consumer_timeout": 1_800_000}
+    timeout = {} if managed.release == "3.10" else since_4
+    assert {key: shown[key] for key in since_4 if key in shown} == timeout
     details = shown["channel_details"]
     assert (details["number"], details["user"]) == (1, "guest")
     assert details["name"] == f"{details['connection_name']} (1)"

@@ -15,6 +15,20 @@ from hopmq.broker.management.rights import Needs
 Table = dict[str, Any]  # Any: what JSON holds
 
 
+_OF_ERLANG: Final = (
+    "run_queue",
+    "fd_total",
+    "fd_used",
+    "sockets_total",
+    "sockets_used",
+    "proc_total",
+    "proc_used",
+    "disk_free",
+    "disk_free_limit",
+)
+"""Numbers of a node that mean nothing here, and that some tools insist on."""
+
+
 def _overview(call: Call) -> Table:
     emulation = call.state.emulation
     vhosts = list(call.vhosts())
@@ -78,6 +92,7 @@ def _node(call: Call) -> Table:
         "running": True,
         "being_drained": False,
         "os_pid": str(os.getpid()),
+        "uptime": int(call.uptime * 1000),
         "mem_used": memory.used,
         "mem_limit": memory.limit,
         "mem_alarm": memory.alarmed,
@@ -88,6 +103,7 @@ def _node(call: Call) -> Table:
         "partitions": [],
         "applications": [],
         "enabled_plugins": ["rabbitmq_management"],
+        **dict.fromkeys(_OF_ERLANG, 0),
     }
 
 
@@ -191,7 +207,13 @@ RESOURCES: Final = (
     Resource(path="/parameters/{component}", needs=Needs.POLICYMAKER, get=_nothing, is_list=True),
     Resource(path="/global-parameters", needs=Needs.POLICYMAKER, get=_nothing, is_list=True),
     Resource(path="/vhost-limits", get=_nothing, is_list=True),
+    Resource(path="/vhost-limits/{vhost}", needs=Needs.VHOST, get=_nothing, is_list=True),
     Resource(path="/user-limits", get=_nothing, is_list=True),
+    Resource(path="/user-limits/{user}", get=_nothing, is_list=True),
+    Resource(path="/deprecated-features", needs=Needs.ADMINISTRATOR, get=_nothing, is_list=True),
+    Resource(
+        path="/deprecated-features/used", needs=Needs.ADMINISTRATOR, get=_nothing, is_list=True
+    ),
     Resource(path="/feature-flags", needs=Needs.ADMINISTRATOR, get=_nothing, is_list=True),
     Resource(path="/aliveness-test/{vhost}", needs=Needs.VHOST, get=_fine),
     Resource(path="/healthchecks/node", get=_fine),
