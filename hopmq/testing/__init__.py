@@ -6,9 +6,11 @@ from hopmq.testing.errors import BrokerError
 from hopmq.testing.faults import Chaos, ChaosRule, Fault, Faults, apply_chaos, read_chaos
 from hopmq.testing.installations import Installation, find_installation, installations
 from hopmq.testing.rabbitmq import RabbitMQ
+from hopmq.testing.thread import BrokerThread
 
 __all__ = [
     "BrokerError",
+    "BrokerThread",
     "Certificates",
     "Chaos",
     "ChaosRule",
