@@ -5,16 +5,15 @@ every run of pytest, whatever is tested. What the fixtures do is in `hopmq.testi
 """
 
 from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import AbstractAsyncContextManager
-from types import ModuleType
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import pytest
 
 if TYPE_CHECKING:
     from hopmq import Connection
     from hopmq.broker import Broker
-    from hopmq.testing import BrokerThread
+    from hopmq.testing import BrokerThread, Faults, TurnedClock
     from hopmq.testing.broker_log import BrokerLog
 
 _LoopScope: TypeAlias = Literal["function", "class", "module", "package", "session"]
@@ -40,11 +39,10 @@ def amqp_broker(request: pytest.FixtureRequest, _amqp_broker_log: "BrokerLog") -
     """
     from hopmq.testing.pytest_plugin import runner_of
 
-    runner = runner_of(request)
-    if runner is None:
+    if runner_of(request) is None:
         thread: BrokerThread = request.getfixturevalue("amqp_broker_thread")
         return thread.broker
-    broker: Broker = request.getfixturevalue(f"_amqp_broker_{runner}")
+    broker: Broker = _on_loop(request, "broker", "")
     return broker
 
 
@@ -68,17 +66,25 @@ def amqp_url(amqp_broker: "Broker") -> str:
 @pytest.fixture
 def amqp_connection(request: pytest.FixtureRequest) -> "Connection":
     """Return a connection to `amqp_url` (hopmq.Connection), for asynchronous tests."""
-    from hopmq.testing.pytest_plugin import runner_of
-
-    runner = runner_of(request)
-    if runner is None:
-        pytest.fail(
-            "amqp_connection is for asynchronous tests that pytest-asyncio runs, or anyio on "
-            "asyncio; other tests have the address, amqp_url",
-            pytrace=False,
-        )
-    connection: Connection = request.getfixturevalue(f"_amqp_connection_{runner}")
+    needed = "other tests have the address, amqp_url"
+    connection: Connection = _on_loop(request, "connection", needed, "amqp_url")
     return connection
+
+
+@pytest.fixture
+def amqp_faults(request: pytest.FixtureRequest) -> "Faults":
+    """Return the faults of `amqp_broker` (hopmq.testing.Faults), for asynchronous tests."""
+    needed = "other tests make theirs by amqp_broker_thread.call"
+    faults: Faults = _on_loop(request, "faults", needed, "amqp_broker")
+    return faults
+
+
+@pytest.fixture
+def amqp_clock() -> "TurnedClock":
+    """Return the clock that `amqp_broker` goes by then (hopmq.testing.TurnedClock), to be turned."""
+    from hopmq.testing import TurnedClock
+
+    return TurnedClock()
 
 
 @pytest.fixture
@@ -90,53 +96,71 @@ def _amqp_broker_log(request: pytest.FixtureRequest) -> Iterator["BrokerLog"]:
         yield log
 
 
-# --- the same on a test's event loop: each plugin that runs such tests knows its own fixtures ------
+# --- what lives in a test's event loop: each plugin that runs such tests knows its own fixtures ----
 
 
-@pytest.fixture
-async def _amqp_broker_anyio(request: pytest.FixtureRequest) -> AsyncIterator["Broker"]:
-    async with _broker(request) as broker:
+def _on_loop(
+    request: pytest.FixtureRequest, what: str, otherwise: str, *needed: str
+) -> Any:  # Any: whatever that fixture returns
+    """Return the value of a fixture that shares the loop of a test; fail a test that has none.
+
+    What it needs is set up first: a fixture cannot ask for another one while the loop runs.
+    """
+    from hopmq.testing.pytest_plugin import runner_of
+
+    runner = runner_of(request)
+    if runner is None:
+        pytest.fail(
+            f"{request.fixturename} is for asynchronous tests that pytest-asyncio runs, or anyio "
+            f"on asyncio; {otherwise}",
+            pytrace=False,
+        )
+    for name in needed:
+        request.getfixturevalue(name)
+    return request.getfixturevalue(f"_amqp_{what}_{runner}")
+
+
+async def _broker(request: pytest.FixtureRequest) -> AsyncIterator["Broker"]:
+    from hopmq.testing.pytest_plugin import new_broker
+
+    async with new_broker(request) as broker:
         yield broker
 
 
-@pytest.fixture
-async def _amqp_connection_anyio(amqp_url: str) -> AsyncIterator["Connection"]:
-    async with _connection(amqp_url) as connection:
+async def _connection(request: pytest.FixtureRequest) -> AsyncIterator["Connection"]:
+    import hopmq
+
+    # For a broker whose clock is turned by minutes, a client would be silent for minutes.
+    heartbeat = 0 if "amqp_clock" in request.fixturenames else None
+    url = request.getfixturevalue("amqp_url")
+    async with hopmq.connect(url, name="amqp_connection", heartbeat=heartbeat) as connection:
         yield connection
 
 
+async def _faults(request: pytest.FixtureRequest) -> AsyncIterator["Faults"]:
+    from hopmq.testing import Faults
+
+    with Faults(request.getfixturevalue("amqp_broker")) as faults:
+        yield faults
+
+
+_amqp_broker_anyio = pytest.fixture(_broker, name="_amqp_broker_anyio")
+_amqp_connection_anyio = pytest.fixture(_connection, name="_amqp_connection_anyio")
+_amqp_faults_anyio = pytest.fixture(_faults, name="_amqp_faults_anyio")
+
+
 def _fixtures_of_pytest_asyncio() -> ModuleType:
-    """Return fixtures that pytest-asyncio runs, on each of the loops that it runs tests on."""
+    """Return the same for pytest-asyncio, on each of the loops that it runs tests on."""
     import pytest_asyncio
 
     fixtures = ModuleType("pytest_hopmq fixtures of pytest-asyncio")
     for scope in _LOOP_SCOPES:
-
-        @pytest_asyncio.fixture(name=f"_amqp_broker_asyncio_{scope}", loop_scope=scope)
-        async def broker(request: pytest.FixtureRequest) -> AsyncIterator["Broker"]:
-            async with _broker(request) as running:
-                yield running
-
-        @pytest_asyncio.fixture(name=f"_amqp_connection_asyncio_{scope}", loop_scope=scope)
-        async def connection(amqp_url: str) -> AsyncIterator["Connection"]:
-            async with _connection(amqp_url) as opened:
-                yield opened
-
-        setattr(fixtures, f"broker_{scope}", broker)
-        setattr(fixtures, f"connection_{scope}", connection)
+        for function in (_broker, _connection, _faults):
+            name = f"_amqp{function.__name__}_asyncio_{scope}"
+            # A copy: pytest-asyncio notes on the function itself which loop it is for.
+            copy = FunctionType(function.__code__, globals(), name)
+            setattr(fixtures, name, pytest_asyncio.fixture(copy, name=name, loop_scope=scope))
     return fixtures
-
-
-def _broker(request: pytest.FixtureRequest) -> AbstractAsyncContextManager["Broker"]:
-    from hopmq.testing.pytest_plugin import broker_on_loop
-
-    return broker_on_loop(request)
-
-
-def _connection(url: str) -> AbstractAsyncContextManager["Connection"]:
-    import hopmq
-
-    return hopmq.connect(url, name="amqp_connection")
 
 
 # --- hooks ---------------------------------------------------------------------------------------

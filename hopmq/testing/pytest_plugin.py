@@ -2,8 +2,8 @@
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
@@ -13,6 +13,7 @@ from hopmq.testing.broker_log import BrokerLog
 from hopmq.testing.thread import BrokerThread
 
 MARKER: Final = "amqp_broker"
+CLOCK: Final = "amqp_clock"
 
 
 @contextmanager
@@ -23,16 +24,13 @@ def broker_log() -> Iterator[BrokerLog]:
         yield log
 
 
-@asynccontextmanager
-async def broker_on_loop(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
-    """Run the broker that a test asks for in the running event loop."""
-    async with new_broker(request) as broker:
-        yield broker
-
-
 @contextmanager
 def broker_on_thread(request: pytest.FixtureRequest) -> Iterator[BrokerThread]:
     """Run the broker that a test asks for on a thread of its own."""
+    if CLOCK in request.fixturenames:
+        pytest.fail(
+            f"{CLOCK} is turned in the event loop of its broker, not on a thread", pytrace=False
+        )
     thread = BrokerThread(new_broker(request))
     thread.start()
     try:
@@ -68,4 +66,6 @@ def new_broker(request: pytest.FixtureRequest) -> Broker:
         except TypeError as error:
             pytest.fail(f"@pytest.mark.{MARKER}: {error}", pytrace=False)
         options |= marker.kwargs
+    if CLOCK in request.fixturenames:
+        options["clock"] = request.getfixturevalue(CLOCK)
     return Broker(**options)

@@ -286,13 +286,61 @@ def test_fixtures_of_the_project_come_first(pytester: pytest.Pytester) -> None:
     run(pytester, AUTO).assert_outcomes(passed=1)
 
 
-def test_a_connection_in_a_test_without_a_loop_is_told_in_a_line(
+def test_what_needs_a_loop_is_told_in_a_line_where_there_is_none(
     pytester: pytest.Pytester,
 ) -> None:
-    pytester.makepyfile("def test_it(amqp_connection): pass")
+    pytester.makepyfile("""
+        def test_connection(amqp_connection): pass
+        def test_faults(amqp_faults): pass
+        def test_clock(amqp_clock, amqp_broker): pass
+    """)
     result = run(pytester, BOTH)
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*amqp_connection is for asynchronous tests*amqp_url*"])
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines(
+        [
+            "amqp_connection is for asynchronous tests*amqp_url",
+            "amqp_faults is for asynchronous tests*amqp_broker_thread.call",
+            "amqp_clock is turned in the event loop*",
+        ]
+    )
+
+
+@pytest.mark.parametrize("options", [AUTO, (*ANYIO, "-o", "anyio_mode=auto")])
+def test_faults_and_time_are_those_of_the_broker(
+    pytester: pytest.Pytester, options: Sequence[str]
+) -> None:
+    pytester.makepyfile("""
+        import pytest
+
+        import hopmq
+        from hopmq import PublishNackedError
+
+
+        async def test_faults(amqp_faults, amqp_connection):
+            await amqp_connection.declare_queue("q")
+            amqp_faults.nack()
+            async with amqp_connection.channel() as channel:
+                with pytest.raises(PublishNackedError):
+                    await channel.publish(b"", routing_key="q")
+                await channel.publish(b"", routing_key="q")
+
+
+        async def test_time(amqp_clock, amqp_broker, amqp_connection):
+            assert amqp_broker.state.clock is amqp_clock
+            await amqp_connection.declare_queue("q", arguments={"x-message-ttl": 3_600_000})
+            async with amqp_connection.channel() as channel:
+                await channel.publish(b"", routing_key="q")
+                await amqp_clock.advance(3599)
+                assert amqp_broker.state.vhosts["/"].queues["q"].ready == 1
+                await amqp_clock.advance(1)
+                assert amqp_broker.state.vhosts["/"].queues["q"].ready == 0
+
+
+        @pytest.fixture
+        def anyio_backend():
+            return "asyncio"
+    """)
+    run(pytester, options).assert_outcomes(passed=2)
 
 
 def test_it_can_be_switched_off(pytester: pytest.Pytester) -> None:
@@ -317,7 +365,7 @@ def test_a_run_that_does_not_use_it_does_not_load_the_package(pytester: pytest.P
 
 def test_its_fixtures_and_its_marker_are_listed(pytester: pytest.Pytester) -> None:
     fixtures = run(pytester, BOTH, "--fixtures").stdout.str()
-    for name in ("amqp_broker", "amqp_broker_thread", "amqp_url", "amqp_connection"):
-        assert f"\n{name} -- " in fixtures
+    for name in ("broker", "broker_thread", "url", "connection", "faults", "clock"):
+        assert f"\namqp_{name} -- " in fixtures
     assert "_anyio" not in fixtures
     run(pytester, BOTH, "--markers").stdout.fnmatch_lines(["@pytest.mark.amqp_broker(*"])
