@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,11 @@ class Snippet:
     def is_program(self) -> bool:
         """Whether it is complete, rather than a part of something asynchronous."""
         return "asyncio.run(" in self.code
+
+    @property
+    def is_test(self) -> bool:
+        """Whether pytest runs it."""
+        return "def test_" in self.code
 
     @property
     def is_endless(self) -> bool:
@@ -90,3 +95,22 @@ def run_program(snippet: Snippet, folder: Path) -> str:
         output, _ = process.communicate(timeout=_TIMEOUT)
         assert process.returncode == 0, f"{snippet.place}: {output}"
         return output
+
+
+def run_tests(parts: Sequence[Snippet], folder: Path) -> str:
+    """Run the tests of a page, as one file, in a pytest of their own."""
+    path = folder / "test_page.py"
+    path.write_text("\n\n".join(part.code for part in parts))
+    options = ("-p", "no:cacheprovider", "-W", "error", "-o", "asyncio_mode=auto")
+    loop = ("-o", "asyncio_default_fixture_loop_scope=function")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *loop, str(path)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout

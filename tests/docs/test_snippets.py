@@ -10,14 +10,14 @@ import pytest
 
 import hopmq
 from brokers.selection import BrokerChoice, chosen_brokers
-from docs.snippets import Snippet, run_part, run_program, snippets
+from docs.snippets import Snippet, run_part, run_program, run_tests, snippets
 from hopmq.testing import RabbitMQ
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
-STARTS_BROKERS = ROOT / "docs/howto/testing.md"
-PAGES = [page for page in (README, *DOCS) if snippets(page) and page != STARTS_BROKERS]
+TESTING = ROOT / "docs/howto/testing.md"
+PAGES = [page for page in (README, *DOCS) if snippets(page) and page != TESTING]
 NEWEST = [each for each in chosen_brokers() if each.installation][-1:]
 VHOST = "documentation"
 
@@ -93,10 +93,15 @@ def test_readme_needs_no_more_than_ten_lines(block: int) -> None:
     indirect=True,
     ids=lambda choice: choice.label,
 )
-async def test_the_code_about_testing_runs(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
-    for snippet in snippets(STARTS_BROKERS):
+async def test_the_code_about_real_brokers_runs(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
+    for snippet in snippets(TESTING):
         if snippet.is_program:
             output = await asyncio.to_thread(run_program, snippet, tmp_path)
             assert "ConnectionLostError\n" in output
-        else:
+        elif not snippet.is_test:
             await run_part(snippet, {"asyncio": asyncio, "hopmq": hopmq})
+
+
+def test_the_tests_about_testing_pass(tmp_path: Path) -> None:
+    tests = [snippet for snippet in snippets(TESTING) if snippet.is_test]
+    assert "6 passed" in run_tests(tests, tmp_path)
