@@ -132,9 +132,14 @@ def test_no_distribution_holds_generated_c(sdist: Path, wheel: Path, pure_wheel:
 
 
 @pytest.mark.packaging
-def test_wheels_hold_the_package_alone_and_no_cython(wheel: Path, pure_wheel: Path) -> None:
+def test_wheels_hold_the_package_the_front_for_pytest_and_no_cython(
+    wheel: Path, pure_wheel: Path
+) -> None:
     held = [*names(wheel), *names(pure_wheel)]
-    assert {name.partition("/")[0].partition("-")[0] for name in held} == {"hopmq"}
+    assert {name.partition("/")[0].partition("-")[0] for name in held} == {
+        "hopmq",
+        "pytest_hopmq.py",
+    }
     assert not [name for name in held if name.endswith((".pyx", ".pxd", ".pxi"))]
     assert held.count("hopmq/py.typed") == held.count("hopmq/_speedups/codec.pyi") == 2
 
