@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from pamqp.base import Frame
 from pamqp.commands import Basic
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from hopmq.broker.operations.transactions import Transaction
     from hopmq.broker.peer import Peer
     from hopmq.broker.vhost import VirtualHost
+
+_T = TypeVar("_T")
 
 Unsettled: TypeAlias = tuple[Entry, Queue | Lapsed, Consumer | None]
 
@@ -114,6 +116,9 @@ class BrokerChannel:
 
     def receive_method(self, method: Frame) -> None:
         """Do what a method asks for."""
+        if self.peer.is_blocked:
+            self._put_off(self.receive_method, method)
+            return
         operation: Callable[[BrokerChannel, Any], None] = OPERATIONS.get(type(method), _unknown)
         try:
             operation(self, method)
@@ -121,7 +126,11 @@ class BrokerChannel:
             self.refuse(refusal, method.index)
 
     def receive_published(self, message: Published) -> None:
-        """Take a message."""
+        """Take a message; during an alarm it waits, and all that follows it on the connection."""
+        if self.vhost.memory.alarmed or self.peer.is_blocked:
+            self.peer.block()
+            self._put_off(self.receive_published, message)
+            return
         try:
             self.publishing.receive(message)
         except Refusal as refusal:
@@ -129,6 +138,9 @@ class BrokerChannel:
 
     def receive_settled(self, settlement: Ack | Nack | Reject) -> None:
         """Take an acknowledgement or a refusal."""
+        if self.peer.is_blocked:
+            self._put_off(self.receive_settled, settlement)
+            return
         # By its fields: its class is that of the connection's codec, whichever that is.
         multiple: bool = getattr(settlement, "multiple", False)
         try:
@@ -139,6 +151,15 @@ class BrokerChannel:
                 self.settle(self.covered(settlement.delivery_tag, multiple), verdict)
         except Refusal as refusal:
             self.refuse(refusal, _SETTLE_INDEX[type(settlement).__name__])
+
+    def _put_off(self, receive: Callable[[_T], None], what: _T) -> None:
+        """Take something when the alarm is over, if the channel is still open by then."""
+
+        def later() -> None:
+            if self.peer.channels.get(self.number) is self:
+                receive(what)
+
+        self.peer.put_off(later)
 
     def _verdict(self, settlement: Ack | Nack | Reject) -> Verdict:
         codec = self.connection.codec

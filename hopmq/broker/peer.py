@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,6 +84,7 @@ class Peer:
         self.held: bool = False
         self.turn_size: int = _TURN_SIZE
         self.is_blocked: bool = False
+        self._put_off: deque[Callable[[], None]] = deque()
 
     def __repr__(self) -> str:
         """Show who it is and where it comes from."""
@@ -184,7 +186,10 @@ class Peer:
             queue.dispatch()
 
     def block(self, reason: str = "low on memory") -> None:
-        """Read nothing more from a client that publishes during an alarm, and say so to it."""
+        """Read nothing more from a client that publishes during an alarm, and say so to it.
+
+        What was read already waits as well: `put_off` keeps it.
+        """
         if self.is_blocked:
             return
         self.is_blocked = True
@@ -201,6 +206,12 @@ class Peer:
         if self.has_capability("connection.blocked"):
             self.core.send(new_method(Connection.Unblocked))
         self.link.resume_reading()
+        while self._put_off and not self.is_blocked:
+            self._put_off.popleft()()
+
+    def put_off(self, later: Callable[[], None]) -> None:
+        """Keep what a blocked client has said, to be done when it is unblocked."""
+        self._put_off.append(later)
 
     # --- events ----------------------------------------------------------------------------
 

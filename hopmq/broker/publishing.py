@@ -142,8 +142,6 @@ class Publishing:
     def _checked_message(self, message: Published) -> Published:
         """Return what is published: the message, if it may be, with its reply address filled in."""
         channel = self._channel
-        if channel.vhost.memory.alarmed:
-            channel.peer.block()
         access = channel.peer.access
         if self._epoch != access.epoch:
             self._epoch = access.epoch
