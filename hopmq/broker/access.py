@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 from hopmq.errors import UsageError
 
 Operation: TypeAlias = Literal["configure", "write", "read"]
+OPERATIONS: Final[tuple[Operation, ...]] = ("configure", "write", "read")
 
 ADMINISTRATOR: Final = "administrator"
 """The tag of users who may do everything by the management API."""
@@ -146,7 +147,7 @@ class Access:
         user = self._users.get(name)
         if user is None or vhost not in user.permissions:
             return False
-        return user.permissions[vhost].allows(operation, resource or "amq.default")
+        return user.permissions[vhost].allows(operation, resource)
 
 
 def _digest(salt: bytes, password: bytes) -> bytes:

@@ -12,7 +12,7 @@ from pamqp.commands import Queue as QueueMethods
 from hopmq.broker.access import Operation
 from hopmq.broker.channel import BrokerChannel
 from hopmq.broker.operations import OPERATIONS
-from hopmq.broker.operations.queues import create_queue, find_queue
+from hopmq.broker.operations.queues import create_queue, readable_queue
 from hopmq.broker.peer import Peer
 from hopmq.broker.publishing import Publishing
 from hopmq.broker.queues.queue import Queue
@@ -99,6 +99,4 @@ class DirectChannel:
         Raises:
             Refusal: A client would be refused it.
         """
-        queue = find_queue(self._channel, name)
-        self._channel.peer.require("read", "queue", name)
-        return queue
+        return readable_queue(self._channel, name)

@@ -22,6 +22,10 @@ class Emulation:
         counts_bodies: Whether a body longer than announced is told at once.
         counter_offer: Protocol header that answers what is no AMQP 0-9.
         also_spoken: Protocol headers that are taken for that of AMQP 0-9-1.
+        names_operations: Whether a refusal names the permission that is missing.
+        hides_from_strangers: Whether a passive declaration asks for any permission at all.
+        checks_delivery_modes: Whether a delivery mode has to be 1 or 2.
+        rewrites_expirations: Whether an expiration is delivered as the number that it was read as.
         message_containers: Dead-lettering and headers as RabbitMQ writes them since 4.0.
         default_delivery_limit: Deliveries of a quorum queue without a limit of its own, or None.
         global_prefetch: Whether `basic.qos` with `global` is allowed.
@@ -53,6 +57,10 @@ class Emulation:
     counts_bodies: bool
     counter_offer: bytes
     also_spoken: tuple[bytes, ...]
+    names_operations: bool
+    hides_from_strangers: bool
+    checks_delivery_modes: bool
+    rewrites_expirations: bool
     message_containers: bool
     default_delivery_limit: int | None
     global_prefetch: bool
@@ -85,6 +93,10 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         counts_bodies=False,
         counter_offer=_AMQP_0_9_1,
         also_spoken=(b"AMQP\1\1\0\x09", b"AMQP\1\1\x08\0"),
+        names_operations=False,
+        hides_from_strangers=False,
+        checks_delivery_modes=True,
+        rewrites_expirations=False,
         message_containers=False,
         default_delivery_limit=None,
         global_prefetch=True,
@@ -112,6 +124,10 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         counts_bodies=False,
         counter_offer=_AMQP_1_0_SASL,
         also_spoken=(b"AMQP\1\1\0\x09",),
+        names_operations=True,
+        hides_from_strangers=False,
+        checks_delivery_modes=False,
+        rewrites_expirations=True,
         message_containers=True,
         default_delivery_limit=20,
         global_prefetch=True,
@@ -139,6 +155,10 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         counts_bodies=True,
         counter_offer=_AMQP_1_0_SASL,
         also_spoken=(b"AMQP\1\1\0\x09",),
+        names_operations=True,
+        hides_from_strangers=True,
+        checks_delivery_modes=False,
+        rewrites_expirations=True,
         message_containers=True,
         default_delivery_limit=20,
         global_prefetch=False,

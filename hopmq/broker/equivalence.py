@@ -1,10 +1,9 @@
 """Whether something is declared again as it was declared before; if not, RabbitMQ's refusal."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
+from hopmq.broker.exchanges.terms import type_of
 from hopmq.broker.refusal import Refusal
 
 
@@ -29,35 +28,24 @@ def check_same_argument(
     what: str, name: str, received: Mapping[str, Any], current: Mapping[str, Any]
 ) -> None:
     """Refuse an argument that is missing, new or of another value."""
-    one, other = received.get(name), current.get(name)
-    if one != other or isinstance(one, bool) is not isinstance(other, bool):
-        raise Refusal(
-            406,
-            f"PRECONDITION_FAILED - inequivalent arg '{name}' for {what}: received "
-            f"{_described(one)} but current is {_described(other)}",
-        )
+    if name not in received and name not in current:
+        return
+    if name in received and name in current:
+        one, other = received[name], current[name]
+        if one == other and isinstance(one, bool) is isinstance(other, bool):
+            return
+        words = f"received '{_word(one)}' but current is '{_word(other)}'"
+    else:
+        words = f"received {_described(received, name)} but current is {_described(current, name)}"
+    raise Refusal(406, f"PRECONDITION_FAILED - inequivalent arg '{name}' for {what}: {words}")
 
 
 def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _described(value: object) -> str:
-    if value is None:
+def _described(arguments: Mapping[str, Any], name: str) -> str:
+    if name not in arguments:
         return "none"
-    return f"the value '{_word(value)}' of type '{_type(value)}'"
-
-
-def _type(value: object) -> str:
-    """Name a type as RabbitMQ does; the width of an integer is not kept by the codec."""
-    names = (
-        (bool, "bool"),
-        (int, "signedint"),
-        (str, "longstr"),
-        (float, "double"),
-        (Decimal, "decimal"),
-        (datetime, "timestamp"),
-        (list, "array"),
-        (dict, "table"),
-    )
-    return next((name for kind, name in names if isinstance(value, kind)), "binary")
+    value = arguments[name]
+    return f"the value '{_word(value)}' of type '{type_of(value)}'"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pamqp.commands import Connection
 
 from hopmq import wire
-from hopmq.broker.access import Access, Operation
+from hopmq.broker.access import OPERATIONS, Access, Operation
 from hopmq.broker.channel import BrokerChannel
 from hopmq.broker.login import MalformedLoginError, logged_in
 from hopmq.broker.queues.queue import Queue
@@ -113,12 +113,21 @@ class Peer:
         return isinstance(capabilities, dict) and capabilities.get(name) is True
 
     def require(self, operation: Operation, kind: str, name: str) -> None:
-        """Refuse what the user has no permission for (403)."""
+        """Refuse what the user has no permission for (403).
+
+        Args:
+            operation: What it is about to do.
+            kind: To an `exchange` or a `queue`.
+            name: Of that name; the default exchange is called amq.default here.
+        """
         assert self.vhost is not None
+        if kind == "exchange" and not name:
+            name = "amq.default"
         if not self.access.allows(self.username, self.vhost.name, operation, name):
+            word = f"{operation} " if self.vhost.emulation.names_operations else ""
             raise Refusal(
                 403,
-                f"ACCESS_REFUSED - {operation} access to {kind} '{name}' in vhost "
+                f"ACCESS_REFUSED - {word}access to {kind} '{name}' in vhost "
                 f"'{self.vhost.name}' refused for user '{self.username}'",
             )
 
@@ -126,6 +135,15 @@ class Peer:
     def consumer_timeout(self) -> float | None:
         """Seconds that a delivery may stay unsettled; None for ever."""
         return self._broker.consumer_timeout
+
+    def require_any(self, kind: str, name: str) -> None:
+        """Refuse to say whether something is there to whom it is nothing (403; since 4.3)."""
+        assert self.vhost is not None
+        if self.vhost.emulation.hides_from_strangers and not any(
+            self.access.allows(self.username, self.vhost.name, operation, name)
+            for operation in OPERATIONS
+        ):
+            self.require("configure", kind, name)
 
     # --- ending ----------------------------------------------------------------------------
 

@@ -1,19 +1,23 @@
 """What becomes of the messages that one channel publishes: routed, returned, confirmed."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from hopmq.broker.message import EXPIRATION, REPLY_TO, USER_ID, with_properties
+from hopmq.broker.message import DELIVERY_MODE, EXPIRATION, REPLY_TO, USER_ID, with_properties
 from hopmq.broker.refusal import Refusal
 from hopmq.broker.reply_to import PSEUDO_QUEUE
 from hopmq.wire import Published
 
 if TYPE_CHECKING:
     from hopmq.broker.channel import BrokerChannel
+    from hopmq.broker.vhost import Target
 
 _NO_ROUTE: Final = 312
-_MAX_EXPIRATION: Final = 2**32 - 1
-_TO_EXAMINE: Final = EXPIRATION | REPLY_TO
+_MAX_EXPIRATION: Final = 315_360_000_000
+"""Milliseconds: ten years (RabbitMQ, MAX_EXPIRY_TIMER)."""
+_INTEGER: Final = re.compile(r"[+-]?[0-9]+")
+_DELIVERY_MODES: Final = (1, 2)
 
 
 class Publishing:
@@ -29,6 +33,7 @@ class Publishing:
         "_checked",
         "_epoch",
         "_settled_up_to",
+        "_to_examine",
         "_waiting",
         "is_confirming",
         "tag",
@@ -44,6 +49,10 @@ class Publishing:
         # Exchanges that the user may write to, as long as nobody's permissions change.
         self._checked: set[str] = set()
         self._epoch = -1
+        # Flags of the properties that are looked at.
+        self._to_examine = EXPIRATION | REPLY_TO
+        if channel.vhost.emulation.checks_delivery_modes:
+            self._to_examine |= DELIVERY_MODE
 
     def receive(self, message: Published) -> None:
         """Take a message from the client.
@@ -53,7 +62,8 @@ class Publishing:
         """
         message = self._checked_message(message)
         if self._channel.transaction is not None:
-            self._channel.transaction.add_publish(message)
+            queues = [queue.name for queue in self._channel.vhost.route(message)]
+            self._channel.transaction.add_publish(message, queues)
             return
         if not self.is_confirming:
             self.publish(message)
@@ -67,7 +77,10 @@ class Publishing:
 
     def publish(self, message: Published) -> bool:
         """Put a message into the queues it is for; False when one of them refuses it."""
-        queues = self._channel.vhost.route(message)
+        return self.hand_out(message, self._channel.vhost.route(message))
+
+    def hand_out(self, message: Published, queues: "Sequence[Target]") -> bool:
+        """Put a message into these queues; False when one of them refuses it."""
         if not queues:
             if message.mandatory:
                 self.give_back(message)
@@ -76,10 +89,10 @@ class Publishing:
             return queues[0].publish(message)
         return self._publish_to_all(queues, message)
 
-    def _publish_to_all(self, queues: Sequence[object], message: Published) -> bool:
+    def _publish_to_all(self, queues: "Sequence[Target]", message: Published) -> bool:
         accepted = True
         for queue in queues:
-            accepted = queue.publish(message) and accepted  # type: ignore[attr-defined]
+            accepted = queue.publish(message) and accepted
         return accepted
 
     # --- confirms --------------------------------------------------------------------------
@@ -146,19 +159,19 @@ class Publishing:
         if self._epoch != access.epoch:
             self._epoch = access.epoch
             self._checked.clear()
-        if message.exchange not in self._checked:
-            self._check_exchange(message.exchange)
         if message.immediate:
             raise Refusal(540, "NOT_IMPLEMENTED - immediate=true")
+        if message.exchange not in self._checked:
+            self._check_exchange(message.exchange)
         raw = message.raw_properties
-        if raw[0] & _TO_EXAMINE or raw[1] & USER_ID:
+        if raw[0] & self._to_examine or raw[1] & USER_ID:
             return self._examined(message)
         return message
 
     def _check_exchange(self, name: str) -> None:
         channel = self._channel
-        exchange = channel.vhost.exchange(name)
         channel.peer.require("write", "exchange", name)
+        exchange = channel.vhost.exchange(name)
         if exchange.internal:
             raise Refusal(
                 403,
@@ -176,20 +189,42 @@ class Publishing:
                 f"PRECONDITION_FAILED - user_id property set to '{properties.user_id}' but "
                 f"authenticated user was '{user}'",
             )
+        emulation = self._channel.vhost.emulation
         if properties.expiration is not None:
-            _check_expiration(properties.expiration)
+            milliseconds = str(_milliseconds(properties.expiration))
+            if milliseconds != properties.expiration and emulation.rewrites_expirations:
+                message = _changed(message, expiration=milliseconds)
+        mode = properties.delivery_mode
+        if emulation.checks_delivery_modes and mode is not None and mode not in _DELIVERY_MODES:
+            text = f"invalid message: {{delivery_mode_unknown,{mode}}}"
+            raise Refusal(406, f"PRECONDITION_FAILED - {text}")
         if properties.reply_to == PSEUDO_QUEUE:
             address = self._channel.reply_address
             if address is None:
                 raise Refusal(406, "PRECONDITION_FAILED - fast reply consumer does not exist")
-            mandatory = message.mandatory
-            message = with_properties(message, reply_to=address.name)
-            message.mandatory = mandatory
+            message = _changed(message, reply_to=address.name)
         return message
 
 
-def _check_expiration(text: str) -> None:
-    if not text.isascii() or not text.isdigit():
-        raise Refusal(406, f"PRECONDITION_FAILED - invalid expiration '{text}'")
-    if int(text) > _MAX_EXPIRATION:
-        raise Refusal(406, f"PRECONDITION_FAILED - invalid expiration '{text}'")
+def _changed(message: Published, **properties: str) -> Published:
+    mandatory = message.mandatory
+    message = with_properties(message, **properties)
+    message.mandatory = mandatory
+    return message
+
+
+def _milliseconds(text: str) -> int:
+    """Read an expiration as Erlang reads integers."""
+    found = _INTEGER.match(text)
+    milliseconds = int(found.group()) if found else 0
+    if found is None:
+        fault = "no_integer"
+    elif found.end() != len(text):
+        fault = f'{{leftover_string,"{text[found.end() :]}"}}'
+    elif milliseconds < 0:
+        fault = f"{{value_negative,{milliseconds}}}"
+    elif milliseconds > _MAX_EXPIRATION:
+        fault = f"{{value_too_large,{milliseconds}}}"
+    else:
+        return milliseconds
+    raise Refusal(406, f"PRECONDITION_FAILED - invalid expiration '{text}': {fault}")

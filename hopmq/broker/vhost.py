@@ -10,7 +10,11 @@ from hopmq.broker.exchanges.binding import Binding, Destination
 from hopmq.broker.exchanges.exchange import Exchange
 from hopmq.broker.exchanges.resolution import resolve
 from hopmq.broker.exchanges.rules import RULES, RoutingRules
-from hopmq.broker.exchanges.sender_selected import routing_keys_of, without_blind
+from hopmq.broker.exchanges.sender_selected import (
+    BLIND_IN_TABLE,
+    routing_keys_of,
+    without_blind,
+)
 from hopmq.broker.memory_limit import MemoryLimit
 from hopmq.broker.message import HEADERS, OVERHEAD, Annotations, Entry
 from hopmq.broker.policies import Policies, Policy
@@ -130,7 +134,7 @@ class VirtualHost:
         exchange = self.exchange(name)
         keys = self._keys_of(message)
         if not name:
-            return self._named(keys, message)
+            return self.named(keys, message)
         if exchange.delays and (delay := exchange.delay_of(message)):
             self._postpone(exchange, message, delay)
             return ()
@@ -151,12 +155,13 @@ class VirtualHost:
             return (message.routing_key,)
         keys = routing_keys_of(message)
         if len(keys) > 1:
+            message.context = Annotations(keys)
+        if BLIND_IN_TABLE in message.raw_properties:
             message.raw_properties = without_blind(message)
             message.properties = None  # to be decoded again
-            message.context = Annotations(keys)
         return keys
 
-    def _named(self, names: Sequence[str], message: Published) -> Sequence[Target]:
+    def named(self, names: Sequence[str], message: Published) -> Sequence[Target]:
         """Return the queues of these names: what the default exchange routes to."""
         found: dict[Target, None] = {}
         for name in names:

@@ -96,7 +96,7 @@ def test_numbers_and_times_compare_as_the_release_does(
         ('"q\\', r'value <<"\"q\\">>; expected all, any, all-with-x, or any-with-x'),
         ("sömé", 'value <<"sömé"/utf8>>; expected all, any, all-with-x, or any-with-x'),
         ("", "value <<>>; expected all, any, all-with-x, or any-with-x"),
-        (5, "type signedint (value 5); expected longstr"),
+        (5, "type byte (value 5); expected longstr"),
         (2**40, "type long (value 1099511627776); expected longstr"),
         (True, "type bool (value true); expected longstr"),
         (None, "type void (value undefined); expected longstr"),

@@ -43,7 +43,7 @@ def test_keys_are_the_messages_own_then_cc_then_bcc(
     [
         ("q2", "longstr"),
         (b"q2", "binary"),
-        (5, "signedint"),
+        (5, "byte"),
         (None, "void"),
         (True, "bool"),
         ({"a": 1}, "table"),

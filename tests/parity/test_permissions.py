@@ -36,7 +36,7 @@ def broker(request: pytest.FixtureRequest, session_brokers: SessionBrokers) -> R
     if broker.embedded is not None:
         permissions = {"/": Permission(**PATTERNS)}
         limited = new_user(USER, PASSWORD, permissions=permissions)
-        stranger = new_user(STRANGER, PASSWORD)
+        stranger = new_user(STRANGER, PASSWORD, permissions={})
         for user in (limited, stranger):
             broker.embedded.call(partial(add, user))
     elif broker.rabbitmq is not None and USER not in broker.rabbitmq.ctl("list_users"):

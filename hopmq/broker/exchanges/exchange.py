@@ -34,6 +34,9 @@ DESCRIPTIONS: Final = {
 }
 """Every type of exchange, as the management API describes it."""
 
+_WORDS_OF_ERLANG: Final = frozenset({"", "system"})
+"""Names that RabbitMQ knows, though not as types of exchanges."""
+
 _ROUTERS: Final[dict[str, Callable[[FieldTable, RoutingRules], Router]]] = {
     "direct": lambda _arguments, _rules: DirectRouter(),
     "fanout": lambda _arguments, _rules: FanoutRouter(),
@@ -61,7 +64,8 @@ def check_type(name: str, rules: RoutingRules = NEWEST) -> None:
         return
     code = rules.unknown_type_code
     kind = "COMMAND_INVALID" if code == 503 else "PRECONDITION_FAILED"
-    raise Refusal(code, f"{kind} - unknown exchange type '{name}'")
+    word = "invalid" if name in _WORDS_OF_ERLANG else "unknown"
+    raise Refusal(code, f"{kind} - {word} exchange type '{name}'")
 
 
 def new_router(type_name: str, arguments: FieldTable, rules: RoutingRules = NEWEST) -> Router:

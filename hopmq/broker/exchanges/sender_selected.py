@@ -15,8 +15,9 @@ OPEN: Final = "CC"
 BLIND: Final = "BCC"
 
 _OPEN_IN_TABLE: Final = b"\x02CC"
-_BLIND_IN_TABLE: Final = b"\x03BCC"
-_BLIND_ARRAY: Final = _BLIND_IN_TABLE + b"A"
+BLIND_IN_TABLE: Final = b"\x03BCC"
+"""What stands in a property list with that header, and seldom in another."""
+_BLIND_ARRAY: Final = BLIND_IN_TABLE + b"A"
 _LENGTH: Final = 4
 
 
@@ -32,7 +33,7 @@ def routing_keys_of(message: Published) -> tuple[str, ...]:
     """
     raw = message.raw_properties
     # The names are looked for as bytes first: most messages with headers need not be decoded.
-    if not raw[0] & HEADERS_FLAG or (_OPEN_IN_TABLE not in raw and _BLIND_IN_TABLE not in raw):
+    if not raw[0] & HEADERS_FLAG or (_OPEN_IN_TABLE not in raw and BLIND_IN_TABLE not in raw):
         return (message.routing_key,)
     headers = headers_of(message)
     keys = (message.routing_key, *_listed(headers, OPEN), *_listed(headers, BLIND))

@@ -18,21 +18,25 @@ _TYPES: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
     (Mapping, "table"),
     (Sequence, "array"),
 )
-_SIGNED_INT: Final = range(-(2**31), 2**31)
+_WIDTHS: Final = (
+    ("byte", range(-(2**7), 2**7)),
+    ("short", range(-(2**15), 2**15)),
+    ("signedint", range(-(2**31), 2**31)),
+)
 
 
 def type_of(value: FieldValue) -> str:
     """Return RabbitMQ's word for the AMQP type of a value.
 
-    Integers are `signedint` or, where that is too small, `long`: a decoded value has no width,
-    and these two are what most clients send.
+    A decoded integer has no width; it is taken for the narrowest that holds it, which is what
+    HopMQ itself and other clients in Python send.
     """
     if value is None:
         return "void"
     for kinds, word in _TYPES:
         if isinstance(value, kinds):
             return word
-    return "signedint" if value in _SIGNED_INT else "long"
+    return next((word for word, values in _WIDTHS if value in values), "long")
 
 
 def term(value: FieldValue) -> str:

@@ -8,7 +8,7 @@ from pamqp.base import Frame
 from pamqp.commands import Basic, Channel
 
 from hopmq.broker.consumer import Consumer
-from hopmq.broker.operations.queues import find_queue, is_volatile
+from hopmq.broker.operations.queues import is_volatile, readable_queue
 from hopmq.broker.queues.queue import Comeback
 from hopmq.broker.refusal import Refusal
 from hopmq.broker.reply_to import PSEUDO_QUEUE
@@ -49,8 +49,7 @@ def _consume(channel: "BrokerChannel", method: Basic.Consume) -> None:
             "PRECONDITION_FAILED - only creator channel may consume from queue "
             f"'{method.queue}' in vhost '{channel.vhost.name}'",
         )
-    queue = find_queue(channel, method.queue)
-    channel.peer.require("read", "queue", queue.name)
+    queue = readable_queue(channel, method.queue)
     tag = _new_tag(channel, method.consumer_tag)
     arguments: Mapping[str, Any] = method.arguments or {}
     queue.check_consumer(
@@ -116,8 +115,7 @@ def _get(channel: "BrokerChannel", method: Basic.Get) -> None:
             "NOT_IMPLEMENTED - basic.get not supported by volatile queue "
             f"'{method.queue}' in vhost '{channel.vhost.name}'",
         )
-    queue = find_queue(channel, method.queue)
-    channel.peer.require("read", "queue", queue.name)
+    queue = readable_queue(channel, method.queue)
     entry = queue.get()
     if entry is None:
         channel.reply(new_method(Basic.GetEmpty))

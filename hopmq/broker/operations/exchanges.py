@@ -8,7 +8,8 @@ from pamqp.commands import Exchange as Methods
 
 from hopmq.broker.equivalence import check_same, check_same_argument
 from hopmq.broker.exchanges.binding import Binding
-from hopmq.broker.exchanges.exchange import Exchange
+from hopmq.broker.exchanges.exchange import ALTERNATE, Exchange, check_alternate, check_type
+from hopmq.broker.operations.names import stripped
 from hopmq.broker.refusal import Refusal
 from hopmq.wire import new_method
 
@@ -19,39 +20,51 @@ _RESERVED: Final = "amq."
 
 
 def _declare(channel: "BrokerChannel", method: Methods.Declare) -> None:
-    name = _stripped(method.exchange)
-    vhost = channel.vhost
+    name = stripped(method.exchange)
     if method.passive:
-        if name:
-            vhost.exchange(name)
-    elif not name:
-        raise Refusal(
-            403,
-            "ACCESS_REFUSED - operation not permitted on the default exchange",
-        )
-    elif (present := vhost.exchanges.get(name)) is not None:
-        channel.peer.require("configure", "exchange", name)
-        _check_equivalent(channel, present, method)
+        _check_default(name)
+        channel.peer.require_any("exchange", name)
+        channel.vhost.exchange(name)
     else:
+        check_type(method.exchange_type, channel.vhost.rules)
+        _check_default(name)
         channel.peer.require("configure", "exchange", name)
-        if name.startswith(_RESERVED):
-            raise Refusal(
-                403,
-                f"ACCESS_REFUSED - exchange name '{name}' contains reserved prefix 'amq.*'",
-            )
-        vhost.add_exchange(
-            Exchange(
-                name,
-                method.exchange_type,
-                durable=method.durable,
-                auto_delete=method.auto_delete,
-                internal=method.internal,
-                arguments=method.arguments or {},
-                rules=vhost.rules,
-            )
-        )
+        present = channel.vhost.exchanges.get(name)
+        if present is None:
+            create_exchange(channel, name, method)
+        else:
+            _check_equivalent(channel, present, method)
     if not method.nowait:
         channel.reply(new_method(Methods.DeclareOk))
+
+
+def create_exchange(channel: "BrokerChannel", name: str, method: Methods.Declare) -> None:
+    """Add an exchange where there is none of that name.
+
+    Raises:
+        Refusal: The name is reserved, or the arguments mean nothing.
+    """
+    vhost = channel.vhost
+    arguments = method.arguments or {}
+    if name.startswith(_RESERVED):
+        raise Refusal(
+            403, f"ACCESS_REFUSED - exchange name '{name}' contains reserved prefix 'amq.*'"
+        )
+    check_alternate(arguments, name, vhost.name)
+    if ALTERNATE in arguments:
+        channel.peer.require("read", "exchange", name)
+        channel.peer.require("write", "exchange", str(arguments[ALTERNATE]))
+    vhost.add_exchange(
+        Exchange(
+            name,
+            method.exchange_type,
+            durable=method.durable,
+            auto_delete=method.auto_delete,
+            internal=method.internal,
+            arguments=arguments,
+            rules=vhost.rules,
+        )
+    )
 
 
 def _check_equivalent(
@@ -66,13 +79,15 @@ def _check_equivalent(
 
 
 def _delete(channel: "BrokerChannel", method: Methods.Delete) -> None:
-    name = _stripped(method.exchange)
+    name = stripped(method.exchange)
     _check_default(name)
-    channel.peer.require("configure", "exchange", name)
     if name.startswith(_RESERVED):
         raise Refusal(
-            403, f"ACCESS_REFUSED - exchange name '{name}' contains reserved prefix 'amq.*'"
+            403,
+            f"ACCESS_REFUSED - deletion of system exchange '{name}' in vhost "
+            f"'{channel.vhost.name}' not allowed",
         )
+    channel.peer.require("configure", "exchange", name)
     exchange = channel.vhost.exchanges.get(name)
     if exchange is not None:
         if method.if_unused and not exchange.router.is_empty:
@@ -86,41 +101,38 @@ def _delete(channel: "BrokerChannel", method: Methods.Delete) -> None:
 
 
 def _bind(channel: "BrokerChannel", method: Methods.Bind) -> None:
-    binding = _binding(channel, method)
-    channel.vhost.bind(binding)
+    vhost = channel.vhost
+    source, destination = _ends(channel, method)
+    vhost.exchange(source)
+    end = vhost.exchange(destination)
+    vhost.bind(Binding(source, end, method.routing_key, method.arguments or {}))
     if not method.nowait:
         channel.reply(new_method(Methods.BindOk))
 
 
 def _unbind(channel: "BrokerChannel", method: Methods.Unbind) -> None:
-    binding = _binding(channel, method)
-    channel.vhost.unbind(binding)
+    vhost = channel.vhost
+    source, destination = _ends(channel, method)
+    end = vhost.exchanges.get(destination)
+    if source in vhost.exchanges and end is not None:
+        vhost.unbind(Binding(source, end, method.routing_key, method.arguments or {}))
     if not method.nowait:
         channel.reply(new_method(Methods.UnbindOk))
 
 
-def _binding(channel: "BrokerChannel", method: Methods.Bind | Methods.Unbind) -> Binding:
-    for name in (method.source, method.destination):
+def _ends(channel: "BrokerChannel", method: Methods.Bind | Methods.Unbind) -> tuple[str, str]:
+    """Return source and destination of a binding that may be made or removed."""
+    source, destination = stripped(method.source), stripped(method.destination)
+    channel.peer.require("write", "exchange", destination)
+    for name in (destination, source):
         _check_default(name)
-    channel.peer.require("write", "exchange", method.destination)
-    channel.peer.require("read", "exchange", method.source)
-    channel.vhost.exchange(method.source)
-    return Binding(
-        method.source,
-        channel.vhost.exchange(method.destination),
-        method.routing_key,
-        method.arguments or {},
-    )
+    channel.peer.require("read", "exchange", source)
+    return source, destination
 
 
 def _check_default(name: str) -> None:
     if not name:
         raise Refusal(403, "ACCESS_REFUSED - operation not permitted on the default exchange")
-
-
-def _stripped(name: str) -> str:
-    """Drop line breaks, as RabbitMQ does in names of exchanges and queues."""
-    return name.replace("\r", "").replace("\n", "")
 
 
 OPERATIONS: Final[Mapping[type[Frame], Callable[..., Any]]] = {

@@ -9,8 +9,19 @@ from pamqp.commands import Queue as Methods
 
 from hopmq.broker.equivalence import check_same, check_same_argument
 from hopmq.broker.exchanges.binding import Binding
-from hopmq.broker.queues.arguments import COMPARED, check_declaration
-from hopmq.broker.queues.kinds import kind_of, new_queue
+from hopmq.broker.operations.names import stripped
+from hopmq.broker.queues.arguments import (
+    COMPARED,
+    DEFAULT_TYPE,
+    TYPE,
+    as_compared,
+    check_dead_letter_exchange,
+    check_declaration,
+    check_server_named,
+    check_type,
+    rules_of,
+)
+from hopmq.broker.queues.kinds import KINDS, new_queue
 from hopmq.broker.queues.queue import Queue
 from hopmq.broker.refusal import Refusal
 from hopmq.broker.reply_to import PREFIX, PSEUDO_QUEUE
@@ -25,11 +36,11 @@ _GENERATED: Final = "amq.gen-"
 
 
 def _declare(channel: "BrokerChannel", method: Methods.Declare) -> None:
-    name = method.queue.replace("\r", "").replace("\n", "")
+    name = stripped(method.queue)
     if name == PSEUDO_QUEUE or name.startswith(PREFIX):
         _declare_reply_address(channel, name, method)
         return
-    queue = find_queue(channel, name) if method.passive else _declared(channel, name, method)
+    queue = _passive(channel, name) if method.passive else _declared(channel, name, method)
     channel.last_queue = queue.name
     if not method.passive or channel.vhost.emulation.looking_is_use:
         queue.touch()
@@ -44,6 +55,14 @@ def _declare(channel: "BrokerChannel", method: Methods.Declare) -> None:
         )
 
 
+def _passive(channel: "BrokerChannel", name: str) -> Queue:
+    """Return what is there; an empty name is a name as any other here."""
+    channel.peer.require_any("queue", name)
+    queue = channel.vhost.queue(name)
+    check_owner(channel, queue)
+    return queue
+
+
 def _declare_reply_address(channel: "BrokerChannel", name: str, method: Methods.Declare) -> None:
     """Answer whether replies to an address would arrive, without a queue (direct reply-to)."""
     if name != PSEUDO_QUEUE and channel.vhost.replies.find(name) is None:
@@ -55,18 +74,20 @@ def _declare_reply_address(channel: "BrokerChannel", name: str, method: Methods.
 def _declared(channel: "BrokerChannel", name: str, method: Methods.Declare) -> Queue:
     vhost = channel.vhost
     arguments = _with_default_type(vhost, method)
-    if not name:
+    server_named = not name
+    if server_named:
+        check_server_named(check_type(vhost, name, arguments, KINDS))
         name = _GENERATED + secrets.token_urlsafe(16)
-        return create_queue(channel, name, method, arguments, server_named=True)
+    elif name.startswith(_RESERVED):
+        raise _reserved(name)
     channel.peer.require("configure", "queue", name)
     present = vhost.queues.get(name)
-    if present is not None:
-        check_owner(channel, present)
-        _check_equivalent(present, method, arguments)
-        return present
-    if name.startswith(_RESERVED):
-        raise _reserved(name)
-    return create_queue(channel, name, method, arguments, server_named=False)
+    if present is None:
+        return create_queue(channel, name, method, arguments, server_named=server_named)
+    if present.owner is not (channel.peer if method.exclusive else None):
+        raise _locked(present)
+    _check_equivalent(present, method, arguments)
+    return present
 
 
 def _reserved(name: str) -> Refusal:
@@ -102,22 +123,27 @@ def create_queue(
         Refusal: The declaration means nothing.
     """
     vhost = channel.vhost
-    kind = kind_of(arguments)
+    exchange = check_dead_letter_exchange(vhost, name, arguments)
+    if exchange is not None:
+        channel.peer.require("read", "queue", name)
+        channel.peer.require("write", "exchange", exchange)
+    kind = check_type(vhost, name, arguments, KINDS)
+    if server_named:
+        check_server_named(kind)
     check_declaration(
         vhost,
         name,
         kind,
         arguments,
-        durable=method.durable,
+        durable=_is_durable(method),
         exclusive=method.exclusive,
         auto_delete=method.auto_delete,
-        server_named=server_named,
     )
     queue = new_queue(
         kind,
         vhost,
         name,
-        durable=method.durable,
+        durable=_is_durable(method),
         owner=channel.peer if method.exclusive else None,
         auto_delete=method.auto_delete,
         arguments=arguments,
@@ -128,13 +154,21 @@ def create_queue(
     return queue
 
 
+def _is_durable(method: Methods.Declare) -> bool:
+    """Return whether a queue outlives its broker: one that goes with its connection does not."""
+    return bool(method.durable and not method.exclusive)
+
+
 def _check_equivalent(queue: Queue, method: Methods.Declare, arguments: Mapping[str, Any]) -> None:
     what = f"queue '{queue.name}' in vhost '{queue.vhost.name}'"
-    check_same(what, "durable", method.durable, queue.durable)
+    check_same(what, "durable", _is_durable(method), queue.durable)
     check_same(what, "auto_delete", method.auto_delete, queue.auto_delete)
-    check_same(what, "exclusive", method.exclusive, queue.owner is not None)
+    rules = rules_of(queue.vhost)
+    received, current = (as_compared(each, rules) for each in (arguments, queue.arguments))
     for name in COMPARED:
-        check_same_argument(what, name, arguments, queue.arguments)
+        check_same_argument(what, name, received, current)
+    if received.get(TYPE, DEFAULT_TYPE) != queue.kind:
+        check_same_argument(what, TYPE, received, {TYPE: queue.kind})
 
 
 def find_queue(channel: "BrokerChannel", name: str) -> Queue:
@@ -143,10 +177,7 @@ def find_queue(channel: "BrokerChannel", name: str) -> Queue:
     Raises:
         Refusal: There is none (404), or it is another connection's own (405).
     """
-    name = name or channel.last_queue
-    if not name:
-        raise Refusal(404, "NOT_FOUND - no previously declared queue")
-    queue = channel.vhost.queue(name)
+    queue = channel.vhost.queue(named_queue(channel, name))
     check_owner(channel, queue)
     return queue
 
@@ -154,12 +185,40 @@ def find_queue(channel: "BrokerChannel", name: str) -> Queue:
 def check_owner(channel: "BrokerChannel", queue: Queue) -> None:
     """Refuse a queue that is exclusive to another connection (405)."""
     if queue.owner is not None and queue.owner is not channel.peer:
-        raise Refusal(
-            405,
-            f"RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{queue.name}' in "
-            f"vhost '{queue.vhost.name}'. It could be originally declared on another connection "
-            "or the exclusive property value does not match that of the original declaration.",
-        )
+        raise _locked(queue)
+
+
+def _locked(queue: Queue) -> Refusal:
+    return Refusal(
+        405,
+        f"RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{queue.name}' in "
+        f"vhost '{queue.vhost.name}'. It could be originally declared on another connection "
+        "or the exclusive property value does not match that of the original declaration.",
+    )
+
+
+def named_queue(channel: "BrokerChannel", name: str) -> str:
+    """Return the name of a queue; an empty one means the queue declared last.
+
+    Raises:
+        Refusal: None was declared (404).
+    """
+    if name:
+        return name
+    if not channel.last_queue:
+        raise Refusal(404, "NOT_FOUND - no previously declared queue")
+    return channel.last_queue
+
+
+def readable_queue(channel: "BrokerChannel", name: str) -> Queue:
+    """Return a queue that the channel's user may read; see `find_queue`.
+
+    Raises:
+        Refusal: It may not (403), which is asked first; or as for `find_queue`.
+    """
+    name = named_queue(channel, name)
+    channel.peer.require("read", "queue", name)
+    return find_queue(channel, name)
 
 
 def is_volatile(channel: "BrokerChannel", name: str) -> bool:
@@ -169,19 +228,29 @@ def is_volatile(channel: "BrokerChannel", name: str) -> bool:
 
 
 def _bind(channel: "BrokerChannel", method: Methods.Bind) -> None:
-    channel.vhost.bind(_binding(channel, method))
+    name, source, routing_key = _ends(channel, method)
+    channel.vhost.exchange(source)
+    queue = find_queue(channel, name)
+    channel.vhost.bind(Binding(source, queue, routing_key, method.arguments or {}))
     if not method.nowait:
         channel.reply(new_method(Methods.BindOk))
 
 
 def _unbind(channel: "BrokerChannel", method: Methods.Unbind) -> None:
-    if is_volatile(channel, method.queue) or channel.vhost.replies.find(method.queue) is None:
-        channel.vhost.unbind(_binding(channel, method))
+    vhost = channel.vhost
+    is_address = vhost.replies.find(method.queue) is not None
+    if not is_address or is_volatile(channel, method.queue):
+        name, source, routing_key = _ends(channel, method)
+        if source in vhost.exchanges and name in vhost.queues:
+            queue = find_queue(channel, name)
+            vhost.unbind(Binding(source, queue, routing_key, method.arguments or {}))
     channel.reply(new_method(Methods.UnbindOk))
 
 
-def _binding(channel: "BrokerChannel", method: Methods.Bind | Methods.Unbind) -> Binding:
-    name = method.queue or channel.last_queue
+def _ends(channel: "BrokerChannel", method: Methods.Bind | Methods.Unbind) -> tuple[str, str, str]:
+    """Return the queue, the exchange and the key of a binding that may be made or removed."""
+    name = stripped(named_queue(channel, method.queue))
+    source = stripped(method.exchange)
     if is_volatile(channel, name):
         raise Refusal(
             403, "ACCESS_REFUSED - cannot bind or unbind to a volatile (direct reply-to) queue"
@@ -189,27 +258,23 @@ def _binding(channel: "BrokerChannel", method: Methods.Bind | Methods.Unbind) ->
     routing_key = method.routing_key
     if not method.queue and not routing_key:
         routing_key = channel.last_queue
-    if not method.exchange:
+    channel.peer.require("write", "queue", name)
+    if not source:
         raise Refusal(403, "ACCESS_REFUSED - operation not permitted on the default exchange")
-    queue = find_queue(channel, name)
-    channel.peer.require("write", "queue", queue.name)
-    channel.peer.require("read", "exchange", method.exchange)
-    channel.vhost.exchange(method.exchange)
-    return Binding(method.exchange, queue, routing_key, method.arguments or {})
+    channel.peer.require("read", "exchange", source)
+    return name, source, routing_key
 
 
 def _purge(channel: "BrokerChannel", method: Methods.Purge) -> None:
     count = 0
     if not is_volatile(channel, method.queue):
-        queue = find_queue(channel, method.queue)
-        channel.peer.require("read", "queue", queue.name)
-        count = queue.purge()
+        count = readable_queue(channel, stripped(method.queue)).purge()
     if not method.nowait:
         channel.reply(new_method(Methods.PurgeOk, message_count=count))
 
 
 def _delete(channel: "BrokerChannel", method: Methods.Delete) -> None:
-    name = method.queue or channel.last_queue
+    name = stripped(named_queue(channel, method.queue))
     channel.peer.require("configure", "queue", name)
     count = 0
     queue = channel.vhost.queues.get(name)

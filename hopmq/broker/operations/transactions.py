@@ -20,12 +20,12 @@ class Transaction:
 
     def __init__(self) -> None:
         """Hold nothing."""
-        self._publishes: list[Published] = []
+        self._publishes: list[tuple[Published, list[str]]] = []
         self._settlements: list[tuple[list[int], Verdict]] = []
 
-    def add_publish(self, message: Published) -> None:
-        """Hold a message."""
-        self._publishes.append(message)
+    def add_publish(self, message: Published, queues: list[str]) -> None:
+        """Hold a message that was routed to the queues of these names."""
+        self._publishes.append((message, queues))
 
     def add_settlement(
         self, channel: "BrokerChannel", tag: int, multiple: bool, verdict: "Verdict"
@@ -41,8 +41,8 @@ class Transaction:
         """Do everything that was held."""
         publishes, self._publishes = self._publishes, []
         settlements, self._settlements = self._settlements, []
-        for message in publishes:
-            channel.publishing.publish(message)
+        for message, names in publishes:
+            channel.publishing.hand_out(message, channel.vhost.named(names, message))
         for tags, verdict in settlements:
             channel.settle(tags, verdict)
 

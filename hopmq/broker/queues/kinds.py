@@ -7,29 +7,16 @@ from hopmq.broker.queues.classic import ClassicQueue
 from hopmq.broker.queues.queue import Queue
 from hopmq.broker.queues.quorum import QuorumQueue
 from hopmq.broker.queues.stream import StreamQueue
-from hopmq.broker.refusal import Refusal
 
 if TYPE_CHECKING:
     from hopmq.broker.peer import Peer
     from hopmq.broker.vhost import VirtualHost
 
-_KINDS: Final[dict[str, type[Queue]]] = {
+KINDS: Final[dict[str, type[Queue]]] = {
     "classic": ClassicQueue,
     "quorum": QuorumQueue,
     "stream": StreamQueue,
 }
-
-
-def kind_of(arguments: Mapping[str, Any]) -> str:
-    """Return the kind that a declaration asks for.
-
-    Raises:
-        Refusal: It is none that there is (541, as RabbitMQ has it).
-    """
-    kind = arguments.get("x-queue-type", "classic")
-    if kind not in _KINDS:
-        raise Refusal(541, "INTERNAL_ERROR")
-    return str(kind)
 
 
 def new_queue(
@@ -43,7 +30,7 @@ def new_queue(
     arguments: Mapping[str, Any],
 ) -> Queue:
     """Return a new queue of that kind."""
-    return _KINDS[kind](
+    return KINDS[kind](
         vhost,
         name,
         durable=durable,

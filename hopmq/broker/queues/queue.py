@@ -228,10 +228,10 @@ class Queue(ABC):
 
     def check_deletion(self, *, if_unused: bool, if_empty: bool) -> None:
         """Refuse to be deleted in use, or with messages, if the client does not want that."""
+        if if_empty and self.ready:
+            raise Refusal(406, f"PRECONDITION_FAILED - {self.label} not empty")
         if if_unused and len(self.roster):
             raise Refusal(406, f"PRECONDITION_FAILED - {self.label} in use")
-        if if_empty and self.ready:
-            raise Refusal(406, f"PRECONDITION_FAILED - {self.label} is not empty")
 
     def close(self) -> int:
         """Drop everything; the virtual host has let go of the queue.

@@ -71,6 +71,16 @@ class QuorumQueue(ClassicQueue):
         self._unburied: deque[tuple[Entry, str]] = deque()
         self._rebury_timer: Timer | None = None
 
+    def check_deletion(self, *, if_unused: bool, if_empty: bool) -> None:
+        """Refuse conditions, which quorum queues do not know (540)."""
+        for flag, name in ((if_unused, "if-unused"), (if_empty, "if-empty")):
+            if flag:
+                raise Refusal(
+                    540,
+                    f"NOT_IMPLEMENTED - cannot delete {self.label}. queue.delete operations with "
+                    f"{name} flag set are not supported by quorum queues",
+                )
+
     # --- consumers -------------------------------------------------------------------------
 
     def check_consumer(

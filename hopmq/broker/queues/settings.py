@@ -87,7 +87,7 @@ def queue_settings(
         delayed_retry=found.get("delayed-retry-type", "disabled"),
         delayed_retry_min=seconds_of(found.get("delayed-retry-min")),
         delayed_retry_max=seconds_of(found.get("delayed-retry-max")),
-        max_age=_age(found.get("max-age")),
+        max_age=seconds_of_age(found.get("max-age")),
         max_segment_size=found.get("stream-max-segment-size-bytes"),
         is_bounded=found.get("max-length", found.get("max-length-bytes")) is not None,
     )
@@ -119,8 +119,8 @@ UNITS: Final = {
 _AGE: Final = re.compile(f"([0-9]+)([{''.join(UNITS)}])")
 
 
-def _age(text: object) -> float | None:
-    """Read an age such as 7D (RabbitMQ, x-max-age)."""
+def seconds_of_age(text: object) -> float | None:
+    """Read an age such as 7D (RabbitMQ, x-max-age); None for what is none."""
     found = _AGE.fullmatch(text) if isinstance(text, str) else None
     return None if found is None else int(found[1]) * UNITS[found[2]]
 
