@@ -89,6 +89,7 @@ class FakePeer:
 
     core: Wire = field(default_factory=Wire)
     held: bool = False
+    is_blocked: bool = False
     turn_size: int = 1 << 30
     username: str = "guest"
     consumer_timeout: float | None = None
