@@ -43,6 +43,9 @@ class Model:
         self.ready.remove(found)
         return found[1]
 
+    def hand_over(self) -> None:
+        """Take note that something did not have to wait."""
+
 
 class QuorumModel(Model):
     """What came back goes first; of the rest, two high ones go for one that is not."""
@@ -70,8 +73,9 @@ class QuorumModel(Model):
         self.ready.remove(found)
         return found[1]
 
-    def __len__(self) -> int:
-        return len(self.ready) + len(self.returned)
+    def hand_over(self) -> None:
+        """Count it as taken."""
+        self.turn = 0 if self.turn == 2 else self.turn + 1
 
 
 def machine(backlog: Callable[[], Backlog], model: Callable[[], Model]) -> type[Any]:
@@ -113,6 +117,7 @@ def machine(backlog: Callable[[], Backlog], model: Callable[[], Model]) -> type[
         def hand_over_at_once(self, priority: int | None) -> None:
             _, published = self._new(priority)
             self.out.append(self.backlog.entry(published, None))
+            self.model.hand_over()
 
         @precondition(lambda self: len(self.backlog))
         @rule()

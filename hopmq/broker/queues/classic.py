@@ -24,6 +24,8 @@ class ClassicQueue(Queue):
     """First in, first out; by priority where there are any."""
 
     kind: ClassVar[str] = "classic"
+    tells_past_at_once: ClassVar[bool] = False
+    """Whether what died after a delivery is marked even if a consumer waits for it (4.3)."""
     unsettled: int
 
     def __init__(
@@ -96,6 +98,7 @@ class ClassicQueue(Queue):
                 entry = backlog.entry(message, expires_at)
                 if past is not None:
                     entry.go_on_from(past)
+                    entry.redelivered = self.tells_past_at_once
                 self._hand_over(entry, consumer)
                 return True
         self._memory.add(len(message.body) + OVERHEAD)
@@ -176,6 +179,10 @@ class ClassicQueue(Queue):
             if counts:
                 entry.deliveries = max(entry.deliveries, 0) + 1
             self._return(entry, how)
+        self._see_to_returned()
+
+    def _see_to_returned(self) -> None:
+        """Go on after something has come back."""
         if self.settings.is_bounded:
             self._drop_beyond_limits()
         self.dispatch()

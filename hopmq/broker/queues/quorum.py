@@ -45,6 +45,7 @@ class QuorumQueue(ClassicQueue):
     """First in, first out; what comes back is next, until it has come back too often."""
 
     kind: ClassVar[str] = "quorum"
+    tells_past_at_once: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -177,9 +178,13 @@ class QuorumQueue(ClassicQueue):
     def _end_delay(self, entry: Entry) -> None:
         del self._delayed[entry]
         self._put_back(entry)
+        self._see_to_returned()
+
+    def _see_to_returned(self) -> None:
+        """Go on after something has come back: a consumer gets it before the limits do."""
+        self.dispatch()
         if self.settings.is_bounded:
             self._drop_beyond_limits()
-        self.dispatch()
 
     # --- dying -----------------------------------------------------------------------------
 

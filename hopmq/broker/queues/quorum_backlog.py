@@ -68,6 +68,7 @@ class QuorumBacklog:
     def entry(self, message: Published, expires_at: float | None) -> Entry:
         """Return a place for a message that goes to a consumer without waiting."""
         self.arrivals += 1
+        self._count()
         return Entry(message, 0, expires_at)
 
     def put_back(self, entry: Entry) -> None:
@@ -89,7 +90,7 @@ class QuorumBacklog:
             entry = self._returned.popleft()
         else:
             one = self._next().popleft()
-            self._turn = 0 if self._turn == _HIGH_IN_A_ROW else self._turn + 1
+            self._count()
             entry = one if isinstance(one, Entry) else Entry(one, 0, None)
         self.property_bytes -= len(entry.message.raw_properties)
         return entry
@@ -119,6 +120,10 @@ class QuorumBacklog:
         if priority is None:
             priority = _DEFAULT_PRIORITY
         return min(priority, count - 1) if self._strict else int(priority > _DEFAULT_PRIORITY)
+
+    def _count(self) -> None:
+        """Count a message that is taken, of whichever priority, up to whose turn it is."""
+        self._turn = 0 if self._turn == _HIGH_IN_A_ROW else self._turn + 1
 
     def _next(self) -> deque[Entry | Published]:
         """Return the level to take from; there is something in one of them."""

@@ -243,15 +243,15 @@ class StreamQueue(Queue):
 
     def discard(self, entry: Entry) -> None:
         """Take a refusal for an acknowledgement."""
-        self._check_nacks()
         self.settle(entry)
+        self._check_nacks()
 
     def take_back(self, entries: Iterable[Entry], how: Comeback) -> None:
         """Take a refusal for an acknowledgement: a consumer that wants to can read again."""
-        if how in {Comeback.NACKED, Comeback.REJECTED}:
-            self._check_nacks()
         for entry in entries:
             self.settle(entry)
+        if how in {Comeback.NACKED, Comeback.REJECTED}:
+            self._check_nacks()
         self.dispatch()
 
     def check_recovery(self) -> None:
