@@ -26,6 +26,7 @@ class Emulation:
         hides_from_strangers: Whether a passive declaration asks for any permission at all.
         checks_delivery_modes: Whether a delivery mode has to be 1 or 2.
         rewrites_expirations: Whether an expiration is delivered as the number that it was read as.
+        log_exchange: Whether the virtual host / has the exchange amq.rabbitmq.log.
         message_containers: Dead-lettering and headers as RabbitMQ writes them since 4.0.
         default_delivery_limit: Deliveries of a quorum queue without a limit of its own, or None.
         global_prefetch: Whether `basic.qos` with `global` is allowed.
@@ -46,7 +47,6 @@ class Emulation:
         checks_offsets: Whether any text that is no offset in a stream is refused as such.
         stream_nacks: Whether a nack to a stream is as good as an ack.
         volatile_queues: Whether an address of direct reply-to is as good as a queue.
-        looking_is_use: Whether a passive declare is a use of a queue with `x-expires`.
         queue_timeouts: Whether queues have delivery acknowledgement timeouts of their own.
     """
 
@@ -58,6 +58,7 @@ class Emulation:
     counter_offer: bytes
     also_spoken: tuple[bytes, ...]
     names_operations: bool
+    log_exchange: bool
     hides_from_strangers: bool
     checks_delivery_modes: bool
     rewrites_expirations: bool
@@ -77,7 +78,6 @@ class Emulation:
     checks_offsets: bool
     stream_nacks: bool
     volatile_queues: bool
-    looking_is_use: bool
     queue_timeouts: bool
 
 
@@ -97,6 +97,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         hides_from_strangers=False,
         checks_delivery_modes=True,
         rewrites_expirations=False,
+        log_exchange=False,
         message_containers=False,
         default_delivery_limit=None,
         global_prefetch=True,
@@ -113,7 +114,6 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         checks_offsets=False,
         stream_nacks=False,
         volatile_queues=False,
-        looking_is_use=False,
         queue_timeouts=False,
     ),
     "4.0": Emulation(
@@ -128,6 +128,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         hides_from_strangers=False,
         checks_delivery_modes=False,
         rewrites_expirations=True,
+        log_exchange=False,
         message_containers=True,
         default_delivery_limit=20,
         global_prefetch=True,
@@ -144,7 +145,6 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         checks_offsets=False,
         stream_nacks=True,
         volatile_queues=False,
-        looking_is_use=True,
         queue_timeouts=True,
     ),
     "4.3": Emulation(
@@ -159,6 +159,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         hides_from_strangers=True,
         checks_delivery_modes=False,
         rewrites_expirations=True,
+        log_exchange=True,
         message_containers=True,
         default_delivery_limit=20,
         global_prefetch=False,
@@ -175,7 +176,6 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         checks_offsets=True,
         stream_nacks=True,
         volatile_queues=True,
-        looking_is_use=True,
         queue_timeouts=True,
     ),
 }

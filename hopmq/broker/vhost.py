@@ -33,6 +33,8 @@ _PREDECLARED: Final = (
     ("amq.topic", "topic"),
     ("amq.rabbitmq.trace", "topic"),
 )
+_LOG: Final = ("amq.rabbitmq.log", "topic")
+_INTERNAL: Final = frozenset({"amq.rabbitmq.trace", "amq.rabbitmq.log"})
 
 
 class Target(Protocol):
@@ -87,8 +89,9 @@ class VirtualHost:
         self.queues: dict[str, Queue] = {}
         self._bound: dict[Destination, dict[Binding, None]] = {}
         self._burial = Burial(self)
-        for exchange, kind in _PREDECLARED:
-            internal = exchange == "amq.rabbitmq.trace"
+        logs = (_LOG,) if emulation.log_exchange and name == "/" else ()
+        for exchange, kind in (*_PREDECLARED, *logs):
+            internal = exchange in _INTERNAL
             self.exchanges[exchange] = Exchange(
                 exchange, kind, durable=True, internal=internal, rules=self.rules
             )

@@ -42,8 +42,7 @@ def _declare(channel: "BrokerChannel", method: Methods.Declare) -> None:
         return
     queue = _passive(channel, name) if method.passive else _declared(channel, name, method)
     channel.last_queue = queue.name
-    if not method.passive or channel.vhost.emulation.looking_is_use:
-        queue.touch()
+    queue.touch()
     if not method.nowait:
         channel.reply(
             new_method(
@@ -168,7 +167,7 @@ def _check_equivalent(queue: Queue, method: Methods.Declare, arguments: Mapping[
     for name in COMPARED:
         check_same_argument(what, name, received, current)
     if received.get(TYPE, DEFAULT_TYPE) != queue.kind:
-        check_same_argument(what, TYPE, received, {TYPE: queue.kind})
+        check_same_argument(what, TYPE, received, current)
 
 
 def find_queue(channel: "BrokerChannel", name: str) -> Queue:
@@ -268,7 +267,7 @@ def _ends(channel: "BrokerChannel", method: Methods.Bind | Methods.Unbind) -> tu
 def _purge(channel: "BrokerChannel", method: Methods.Purge) -> None:
     count = 0
     if not is_volatile(channel, method.queue):
-        count = readable_queue(channel, stripped(method.queue)).purge()
+        count = readable_queue(channel, method.queue).purge()
     if not method.nowait:
         channel.reply(new_method(Methods.PurgeOk, message_count=count))
 
