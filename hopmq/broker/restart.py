@@ -50,6 +50,15 @@ def come_back(state: BrokerState) -> None:
             queue.touch()
 
 
+def forget(state: BrokerState) -> None:
+    """Lose everything, so that no timer keeps it or finds it."""
+    for vhost in state.vhosts.values():
+        for queue in list(vhost.queues.values()):
+            queue.close()
+        vhost.queues.clear()
+        vhost.exchanges.clear()
+
+
 def _lose_queues(vhost: VirtualHost) -> None:
     for queue in list(vhost.queues.values()):
         if queue.durable and queue.owner is None:

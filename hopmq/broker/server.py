@@ -19,7 +19,7 @@ from hopmq.broker.interposer import Interposer
 from hopmq.broker.introduction import default_users, server_properties
 from hopmq.broker.login import EXTERNAL, MECHANISMS
 from hopmq.broker.peer import Peer
-from hopmq.broker.restart import come_back, end_connections, go_away
+from hopmq.broker.restart import come_back, end_connections, forget, go_away
 from hopmq.broker.sockets import ListeningSockets
 from hopmq.broker.state import BrokerState
 from hopmq.core.settings import ServerSettings, Tuning
@@ -310,14 +310,19 @@ class Broker:
         if keep:
             go_away(self._state, abrupt=abrupt)
         else:
-            self._state = None
+            self._forget()
 
     async def restart(self, *, keep: bool = True, abrupt: bool = False) -> None:
         """Stop and start on the same addresses; `keep` and `abrupt` as for `stop`."""
         await self.stop(keep=True, abrupt=abrupt)
         if not keep:
-            self._state = None
+            self._forget()
         await self.start()
+
+    def _forget(self) -> None:
+        state, self._state = self._state, None
+        if state is not None:
+            forget(state)
 
     async def __aenter__(self) -> Self:
         """Begin to listen."""

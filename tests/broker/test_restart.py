@@ -132,3 +132,40 @@ async def test_a_stream_is_kept_whole() -> None:
                 await channel.publish(body, routing_key="s", persistent=False)
         await broker.restart(abrupt=True)
         assert await messages(broker.url, "s") == 2
+
+
+async def test_a_broker_that_has_stopped_waits_for_nothing() -> None:
+    clock = TurnedClock()
+    async with Broker(clock=clock) as broker:
+        async with hopmq.connect(broker.url, heartbeat=0) as connection:
+            arguments = {"x-expires": 10_000, "x-message-ttl": 5_000}
+            await connection.declare_queue("q", arguments=arguments)
+            async with connection.channel() as channel:
+                await channel.publish(b"", routing_key="q")
+        await clock.settle()
+        assert clock.next_deadline() is not None
+    assert clock.next_deadline() is None
+
+
+async def test_what_waits_in_a_delayed_exchange_outlives_a_restart_or_is_forgotten() -> None:
+    clock = TurnedClock()
+    async with Broker(clock=clock) as broker:
+        for keep, count in ((True, 1), (False, 0)):
+            async with hopmq.connect(broker.url, heartbeat=0) as connection:
+                await declare_later(connection)
+                async with connection.channel() as channel:
+                    headers = {"x-delay": 60_000}
+                    await channel.publish(b"", exchange="later", headers=headers, mandatory=False)
+            await broker.restart(keep=keep)
+            async with hopmq.connect(broker.url, heartbeat=0) as connection:
+                await declare_later(connection)
+            await clock.advance(60)
+            assert await messages(broker.url, "q") == count
+
+
+async def declare_later(connection: hopmq.Connection) -> None:
+    """Declare an exchange that delays, and a queue behind it."""
+    arguments = {"x-delayed-type": "fanout"}
+    await connection.declare_exchange("later", "x-delayed-message", arguments=arguments)
+    await connection.declare_queue("q")
+    await connection.bind("q", "later")

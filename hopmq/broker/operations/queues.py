@@ -184,15 +184,15 @@ def find_queue(channel: "BrokerChannel", name: str) -> Queue:
 def check_owner(channel: "BrokerChannel", queue: Queue) -> None:
     """Refuse a queue that is exclusive to another connection (405)."""
     if queue.owner is not None and queue.owner is not channel.peer:
-        raise _locked(queue)
+        raise Refusal(405, locked(queue.name, queue.vhost.name))
 
 
-def _locked(queue: Queue) -> Refusal:
-    return Refusal(
-        405,
-        f"RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{queue.name}' in "
-        f"vhost '{queue.vhost.name}'. It could be originally declared on another connection "
-        "or the exclusive property value does not match that of the original declaration.",
+def locked(queue: str, vhost: str) -> str:
+    """Return what clients are told of a queue that is another connection's own."""
+    return (
+        f"RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{queue}' in "
+        f"vhost '{vhost}'. It could be originally declared on another connection "
+        "or the exclusive property value does not match that of the original declaration."
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from pamqp.commands import Basic
 
 from hopmq.broker.operations import OPERATIONS
+from hopmq.broker.operations.queues import locked
 from hopmq.broker.refusal import CODES_OF_CHANNEL, Refusal
 from hopmq.errors import UsageError
 from hopmq.testing.faults.fault import Fault
@@ -91,12 +92,7 @@ class Locked(Refused):
 
     def text_for(self, channel: "BrokerChannel | None", queue: str | None) -> str:
         """Return RabbitMQ's text."""
-        vhost = "/" if channel is None else channel.vhost.name
-        return (
-            f"RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{queue}' in "
-            f"vhost '{vhost}'. It could be originally declared on another connection "
-            "or the exclusive property value does not match that of the original declaration."
-        )
+        return locked(queue or "", "/" if channel is None else channel.vhost.name)
 
 
 def check_requests(at: str) -> None:
