@@ -41,6 +41,12 @@ def flavour() -> Flavour:
     return next(each for each in reversed(flavours()) if each.loop == "asyncio")
 
 
+@pytest.fixture(scope="session")
+def anyio_backend(flavour: Flavour) -> tuple[str, dict[str, bool]]:
+    """Run on the loop of this flavour: pytest keeps what it made for another one's."""
+    return flavour.backend
+
+
 @pytest.fixture(scope="session", params=MANAGED or [NO_BROKER], ids=lambda choice: choice.label)
 def managed(request: pytest.FixtureRequest) -> Iterator[Managed]:
     """Return each broker in turn."""
