@@ -106,11 +106,15 @@ async def test_a_broker_stops_at_once_though_it_does_not_read_its_publishers() -
         connection = await hopmq.connect(broker.url)
         async with connection.channel() as channel:
             await connection.declare_queue("q")
-            for _ in range(2):
-                await channel.publish(b"", routing_key="q")
+            await channel.publish(b"too much", routing_key="q")
+            held = asyncio.ensure_future(channel.publish(b"", routing_key="q"))
+            while not connection.is_blocked:
+                await asyncio.sleep(0)
             async with asyncio.timeout(2):
                 await broker.stop()
         assert (await connection.wait_closed()).reply_code == 320
+        with pytest.raises(hopmq.PublishError):
+            await held
 
 
 async def test_memory_is_accounted_for_after_a_restart() -> None:

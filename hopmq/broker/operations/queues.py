@@ -84,7 +84,7 @@ def _declared(channel: "BrokerChannel", name: str, method: Methods.Declare) -> Q
     if present is None:
         return create_queue(channel, name, method, arguments, server_named=server_named)
     if present.owner is not (channel.peer if method.exclusive else None):
-        raise _locked(present)
+        raise Refusal(405, locked(present.name, present.vhost.name))
     _check_equivalent(present, method, arguments)
     return present
 

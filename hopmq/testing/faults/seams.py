@@ -24,6 +24,7 @@ from hopmq.testing.faults.selection import Selection
 from hopmq.testing.faults.stream import Stream, StreamFault
 from hopmq.testing.faults.streams import BlackHole
 from hopmq.testing.faults.tap import Tap
+from hopmq.wire import Published
 
 if TYPE_CHECKING:
     from hopmq.broker.channel import BrokerChannel
@@ -161,8 +162,6 @@ class Seams:
     def publish_fault(self, channel: "BrokerChannel", queue: str | None) -> PublishFault | None:
         """Return what is to become of a publish; None for what always does."""
         for fault in list(self.faults):
-            if isinstance(fault, Blocked):
-                fault.block(channel.peer)
             if not isinstance(fault, PublishFault):
                 continue
             if fault.where.has_request(channel, queue) and fault.takes():
@@ -215,6 +214,16 @@ class Seams:
 
             return receive
 
+        take_published = core.on_published
+
+        def on_published(message: Published) -> None:
+            for fault in list(self.faults):
+                if isinstance(fault, Blocked):
+                    fault.block(channel.peer)
+            if take_published is not None:
+                take_published(message)
+
+        core.on_published = on_published
         core.on_method = before(core.on_method, lambda method: (method, _queue(channel, method)))
         core.on_settled = before(core.on_settled, lambda event: (_settling(event), None))
 

@@ -325,11 +325,13 @@ async def test_a_new_connection_is_blocked_when_it_publishes(
         async with hopmq.connect(broker.url) as connection, connection.channel() as channel:
             await connection.declare_queue("q")
             assert not blocked.hits
-            await channel.publish(b"read before", routing_key="q")
+            first = asyncio.ensure_future(channel.publish(b"waits", routing_key="q"))
             await blocking(connection)
             with pytest.raises(hopmq.PublishNotSentError):
                 await channel.publish(b"held", routing_key="q", timeout=0.05)
+            assert not first.done()
             blocked.cancel()
+            await first
             await channel.publish(b"free", routing_key="q")
 
 
