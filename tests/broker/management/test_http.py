@@ -7,7 +7,6 @@ from http import HTTPStatus
 
 import pytest
 
-from flavours import Flavour, flavours
 from hopmq.broker.management.http import HttpServer, Limits, Request, Response
 
 LIMITS = Limits(head=1024, body=4096, timeout=0.3, linger=0.3, connections=3)
@@ -63,12 +62,6 @@ class Client:
             return await self.reader.read()
         except ConnectionError:
             return b""
-
-
-@pytest.fixture(scope="session")
-def flavour() -> Flavour:
-    """Return asyncio with the codec that users have."""
-    return next(each for each in reversed(flavours()) if each.loop == "asyncio")
 
 
 class Server:
