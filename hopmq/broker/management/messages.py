@@ -50,6 +50,9 @@ def published(call: "Call", exchange: str) -> Table:
     _check_size(call, message)
     if exchange not in call.vhost.exchanges:
         raise _no_exchange(call, exchange)
+    if call.state.memory.alarmed:
+        # A client would be blocked until the alarm is over; a request cannot wait for that.
+        raise bad_request("publishing is blocked by an alarm")
     try:
         return {"routed": call.channel.publish(message)}
     except Refusal as refusal:

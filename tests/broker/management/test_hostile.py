@@ -194,6 +194,8 @@ def test_an_alarm_fails_its_health_check_and_is_told_by_the_node() -> None:
         [node] = api.get("/nodes")
         assert node["mem_alarm"] is True
         assert node["mem_used"] > node["mem_limit"] == 1000
+        refusal = (400, "bad_request", "publishing is blocked by an alarm")
+        assert api.refused("POST", "/exchanges/%2F/amq.default/publish", body) == refusal
         reply = api.request("GET", "/health/checks/alarms")
         assert (reply.status, reply.value["status"]) == (503, "failed")
         assert reply.value["alarms"] == [{"node": node["name"], "resource": "memory"}]
