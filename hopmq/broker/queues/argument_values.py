@@ -89,7 +89,7 @@ def _master_locator(_value: Any, _arguments: Arguments, rules: ArgumentRules) ->
 def _age(value: Any, _arguments: Arguments, rules: ArgumentRules) -> str | None:
     if not isinstance(value, str):
         return _unacceptable(value)
-    if seconds_of_age(value) is not None:
+    if seconds_of_age(value):
         return None
     if not rules.checks_ages and not value[:1].isdigit():
         raise Refusal(541, "INTERNAL_ERROR")
