@@ -29,7 +29,7 @@ class Emulation:
         log_exchange: Whether the virtual host / has the exchange amq.rabbitmq.log.
         message_containers: Dead-lettering and headers as RabbitMQ writes them since 4.0.
         default_delivery_limit: Deliveries of a quorum queue without a limit of its own, or None.
-        global_prefetch: Whether `basic.qos` with `global` is allowed.
+        global_prefetch: Whether `basic.qos` with `global` is for the channel rather than each consumer.
         nack_counts: Whether a nack counts against a quorum queue's delivery limit, as a reject does.
         timeout_cancels: Whether a delivery acknowledgement timeout on a quorum queue cancels the
             consumer rather than closing its channel.
