@@ -279,13 +279,27 @@ async def test_a_handshake_has_its_time(start: Start, clock: TurnedClock) -> Non
     assert peer.gone
 
 
+@pytest.mark.parametrize("options, delay", [({}, 3), ({"silent_close_delay": 20}, 20)], ids=str)
+async def test_a_mistake_in_the_handshake_costs_time(
+    start: Start, clock: TurnedClock, options: dict[str, float], delay: int
+) -> None:
+    peer = await dial(await start(handshake_timeout=60, **options))
+    await peer.greet()
+    peer.start_ok(response=b"malformed")
+    await clock.advance(delay - 1)
+    assert not peer.gone
+    await clock.advance(1)
+    assert peer.gone
+    assert peer.closed is None
+
+
 async def test_an_unanswered_close_is_waited_for(start: Start, clock: TurnedClock) -> None:
     broker = await start()
     peer = await dial(broker)
     await peer.handshake()
     peer.answers_closes = False
     next(iter(broker.state.peers)).close()
-    await clock.advance(1)
+    await clock.advance(29)
     assert not peer.gone
-    await clock.advance(60)
+    await clock.advance(1)
     assert peer.gone

@@ -48,6 +48,17 @@ async def test_an_internal_exchange_is_not_published_to(channel: ChannelDriver, 
     assert closed.blamed == (60, 40)
 
 
+async def test_an_exchange_may_become_internal(channel: ChannelDriver, name: str) -> None:
+    publisher = await channel.peer.channel()
+    await channel.exchange(name)
+    await publisher.confirm()
+    await publisher.put(exchange=name)
+    await channel.delete_exchange(name)
+    await channel.exchange(name, internal=True)
+    publisher.publish(exchange=name)
+    assert (await publisher.until_closed()).code == 403
+
+
 async def test_the_exchange_for_traces_is_internal(channel: ChannelDriver) -> None:
     channel.publish(exchange="amq.rabbitmq.trace")
     assert (await channel.until_closed()).answer == access_refused(

@@ -54,6 +54,9 @@ def create_exchange(channel: "BrokerChannel", name: str, method: Methods.Declare
     if ALTERNATE in arguments:
         channel.peer.require("read", "exchange", name)
         channel.peer.require("write", "exchange", str(arguments[ALTERNATE]))
+    if method.internal:
+        # Channels that know an exchange of that name from before may publish to it no longer.
+        channel.peer.access.epoch += 1
     vhost.add_exchange(
         Exchange(
             name,
