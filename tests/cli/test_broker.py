@@ -246,8 +246,10 @@ async def test_a_client_that_is_blocked_does_not_hold_up_the_end(tmp_path: Path)
         connection = await hopmq.connect(urls(banner)[0])
         async with connection.channel() as channel:
             await channel.declare_queue("full")
-            while connection.state == "open":
-                await channel.publish(bytes(1000), routing_key="full")
+            async with asyncio.timeout(TIMEOUT):
+                while connection.state == "open":
+                    channel.publish_nowait(bytes(1000), routing_key="full")
+                    await asyncio.sleep(0.01)
             await asyncio.to_thread(end, process, signal.SIGINT)
             reason = await connection.wait_closed()
     assert isinstance(reason, ConnectionForcedError)
