@@ -45,6 +45,7 @@ class QuorumQueue(ClassicQueue):
     """First in, first out; what comes back is next, until it has come back too often."""
 
     kind: ClassVar[str] = "quorum"
+    unsettled: int
     tells_past_at_once: ClassVar[bool] = True
 
     def __init__(

@@ -53,6 +53,7 @@ class StreamQueue(Queue):
     """A log. Acknowledgements are credit; nothing but age or size removes a message."""
 
     kind: ClassVar[str] = "stream"
+    unsettled: int
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ class FrameFault(StreamFault):
         """Look for frames of the kind `at`."""
         super().__init__(f"{what} at {at}", where, nth=nth, times=times)
         check_frames(at)
-        self.direction = direction
+        self.direction: Direction | None = direction
         self._at = at
 
     def on_frame(self, stream: Stream, frame: Frame) -> bool:
@@ -92,7 +92,7 @@ class CutAtByte(StreamFault):
     ) -> None:
         """Let `byte` bytes through."""
         super().__init__(f"cut at byte {byte}", where, times=times)
-        self.direction = direction
+        self.direction: Direction | None = direction
         self._byte = byte
         self._reset = reset
         self._passed: WeakKeyDictionary[Stream, int] = WeakKeyDictionary()
@@ -115,7 +115,7 @@ class BlackHole(StreamFault):
     def __init__(self, where: Selection, *, direction: Direction | None) -> None:
         """Swallow one direction, or both."""
         super().__init__(f"black hole, {direction or 'both ways'}", where, times=None)
-        self.direction = direction
+        self.direction: Direction | None = direction
 
     def swallows(self, stream: Stream, data: bytes) -> bool:
         """Lose everything."""
@@ -130,7 +130,7 @@ class Slow(StreamFault):
     ) -> None:
         """Let them travel at `pace`."""
         super().__init__(what, where, times=None)
-        self.direction = direction
+        self.direction: Direction | None = direction
         self._pace = pace
 
     def pace(self) -> Pace:
