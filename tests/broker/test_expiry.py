@@ -228,6 +228,22 @@ def test_a_delivery_is_not_taken_for_older_than_it_is() -> None:
     assert channel.refusal is None
 
 
+def test_each_delivery_has_the_timeout_of_its_queue() -> None:
+    host = Host("4.0")
+    channel = host.channel(consumer_timeout=HOUR)
+    channel.declare("patient", consumer_timeout=3 * HOUR * 1000)
+    channel.declare("q")
+    for queue in ("patient", "q"):
+        host.publish(queue)
+        channel.consume(queue, queue)
+    channel.ack(2)
+    host.clock.turn(2 * HOUR)
+    assert channel.refusal is None
+    host.clock.turn(1.1 * HOUR)
+    assert channel.refusal is not None
+    assert "10800000 ms" in channel.refusal.text
+
+
 def test_the_newest_release_cancels_the_consumer_and_goes_on(newest: Host) -> None:
     channel = newest.channel(consumer_timeout=HOUR)
     channel.declare("q", "quorum")
