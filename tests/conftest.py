@@ -136,6 +136,20 @@ def _codec_of_flavour(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
         monkeypatch.setattr(wire, "active", request.getfixturevalue("flavour").codec)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuse a `flavour` of a folder's own beside an `anyio_backend` of a folder above.
+
+    pytest keeps the value of a fixture when one that it depends on is another by the same name.
+    """
+    if not isinstance(item, pytest.Function):
+        return
+    known = item._fixtureinfo.name2fixturedefs
+    if "flavour" in known and "anyio_backend" in known:
+        flavour, backend = known["flavour"][-1].baseid, known["anyio_backend"][-1].baseid
+        if not backend.startswith(flavour):
+            raise pytest.UsageError(f"{item.nodeid}: its flavour needs an anyio_backend beside it")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     """Fail an asynchronous test that does not run on the event loop that it was given."""

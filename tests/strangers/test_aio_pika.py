@@ -25,6 +25,12 @@ def flavour() -> Flavour:
     return next(each for each in reversed(flavours()) if each.loop == "asyncio")
 
 
+@pytest.fixture(scope="session")
+def anyio_backend(flavour: Flavour) -> tuple[str, dict[str, bool]]:
+    """Run on the loop of this flavour: pytest keeps what it made for another one's."""
+    return flavour.backend
+
+
 @pytest.fixture
 async def connection(amqp_url: str) -> AsyncIterator[AbstractConnection]:
     """Return an open connection."""
