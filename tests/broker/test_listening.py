@@ -24,7 +24,8 @@ async def test_a_stop_returns_when_its_clients_have_answered() -> None:
         (peer,) = broker.state.peers
         await broker.stop()
         assert peer.link.lost.done()
-        reason = await connection.wait_closed()
+        async with asyncio.timeout(10.0):
+            reason = await connection.wait_closed()
     assert isinstance(reason, ConnectionForcedError)
     assert reason.reply_code == 320
 

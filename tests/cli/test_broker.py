@@ -220,7 +220,8 @@ async def test_its_end_is_told_to_clients(number: signal.Signals, tmp_path: Path
     with broker(folder=tmp_path) as (process, banner):
         connection = await hopmq.connect(urls(banner)[0])
         printed = await asyncio.to_thread(end, process, number)
-        reason = await connection.wait_closed()
+        async with asyncio.timeout(TIMEOUT):
+            reason = await connection.wait_closed()
     assert isinstance(reason, ConnectionForcedError)
     assert reason.reply_code == 320
     assert "closing 1 client; Ctrl-C again to end at once" in printed
@@ -251,7 +252,8 @@ async def test_a_client_that_is_blocked_does_not_hold_up_the_end(tmp_path: Path)
                     channel.publish_nowait(bytes(1000), routing_key="full")
                     await asyncio.sleep(0.01)
             await asyncio.to_thread(end, process, signal.SIGINT)
-            reason = await connection.wait_closed()
+            async with asyncio.timeout(TIMEOUT):
+                reason = await connection.wait_closed()
     assert isinstance(reason, ConnectionForcedError)
 
 
