@@ -63,6 +63,7 @@ class Link(asyncio.BufferedProtocol):
         self._read_paused = False
         self._was_open = False
         self._timer: Timer | None = None
+        self._timer_at = 0.0
         self._abort_timer: asyncio.TimerHandle | None = None
         self._rechecking = False
         self._trace_out: WireTrace | None = None
@@ -233,10 +234,14 @@ class Link(asyncio.BufferedProtocol):
         if deadline is None or self.lost.done():
             return
         if self._timer is not None:
-            if self._timer.when() <= deadline:
+            if self._timer_at <= deadline:
                 return
             self._timer.cancel()
-        self._timer = self._clock.call_at(deadline, self._on_deadline)
+        self._wake_at(deadline)
+
+    def _wake_at(self, when: float) -> None:
+        self._timer_at = when
+        self._timer = self._clock.call_at(when, self._on_deadline)
 
     def _on_deadline(self) -> None:
         self._timer = None
@@ -244,7 +249,7 @@ class Link(asyncio.BufferedProtocol):
         if self.core.heartbeat.is_dead(now) and not self._rechecking:
             # A loop that was blocked has not read yet what may prove the peer alive.
             self._rechecking = True
-            self._timer = self._clock.call_at(now + _RECHECK, self._on_deadline)
+            self._wake_at(now + _RECHECK)
             return
         self._rechecking = False
         self.core.handle_deadline(now)

@@ -5,14 +5,13 @@ from typing import Protocol
 
 
 class Timer(Protocol):
-    """A call that is due at a set time."""
+    """A call that is due at a set time.
+
+    It does not tell the time: uvloop's handle of a call that is due at once knows none.
+    """
 
     def cancel(self) -> None:
         """Do not call; does nothing once called."""
-
-    def when(self) -> float:
-        """Return the time it is due, in seconds of its clock."""
-        ...
 
 
 class Timers(Protocol):

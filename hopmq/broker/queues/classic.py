@@ -55,6 +55,7 @@ class ClassicQueue(Queue):
         # Whether something here may expire: without, expiry costs nothing.
         self._expiring = False
         self._expiry_timer: Timer | None = None
+        self._expiry_at = 0.0
 
     # --- what it holds ---------------------------------------------------------------------
 
@@ -299,9 +300,10 @@ class ClassicQueue(Queue):
     def _wake_at(self, when: float) -> None:
         timer = self._expiry_timer
         if timer is not None:
-            if timer.when() <= when:
+            if self._expiry_at <= when:
                 return
             timer.cancel()
+        self._expiry_at = when
         self._expiry_timer = self.vhost.clock.call_at(when, self._on_expiry)
 
     def _on_expiry(self) -> None:

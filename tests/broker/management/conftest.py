@@ -13,8 +13,13 @@ from flavours import Flavour, flavours
 from hopmq.broker.emulation import Release
 from hopmq.testing import RabbitMQ
 
-CONFIG = "collect_statistics_interval = 500"
-"""Statistics come ten times as often as by default."""
+CONFIG = """\
+collect_statistics_interval = 500
+management.sample_retention_policies.global.minute = 1
+management.sample_retention_policies.basic.minute = 1
+management.sample_retention_policies.detailed.10 = 1
+"""
+"""Statistics come and are gathered each second, instead of every five."""
 
 MANAGED = [each for each in BROKERS if each.url is None]
 
