@@ -7,7 +7,7 @@ import pytest
 
 from brokers.running import new_broker
 from brokers.selection import BrokerChoice
-from conftest import BROKERS
+from conftest import BROKERS, NO_BROKER
 from hopmq.broker import Broker
 from hopmq.wire import Properties, Returned
 from parity.channel import ChannelDriver
@@ -20,7 +20,7 @@ PERSISTENT = Properties(delivery_mode=2)
 OWN = [each for each in BROKERS if each.url is None]
 
 
-@pytest.fixture(scope="module", params=OWN, ids=lambda choice: choice.label)
+@pytest.fixture(scope="module", params=OWN or [NO_BROKER], ids=lambda choice: choice.label)
 async def restartable(request: pytest.FixtureRequest) -> AsyncIterator[Restartable]:
     """Return a broker of the module's own, each in turn."""
     choice: BrokerChoice = request.param
