@@ -1,5 +1,6 @@
 """What every type of exchange offers: bindings in, destinations of a message out."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -37,7 +38,7 @@ class Router(Protocol):
         """Whether there is no binding."""
 
 
-class BindingTable:
+class BindingTable(ABC):
     """The bindings of one exchange, oldest first: what the routers have in common."""
 
     __slots__ = ("_bindings", "_exchanges", "_next", "reaches_exchanges")
@@ -83,16 +84,16 @@ class BindingTable:
         self._exchanges += change * binding.destination.is_exchange
         self.reaches_exchanges = self._exchanges > 0
 
-    def _check(self, binding: Binding) -> None:
+    def _check(self, binding: Binding) -> None:  # noqa: B027  # most types take any
         """Refuse a binding that the type of exchange does not take."""
 
+    @abstractmethod
     def _added(self, binding: Binding) -> None:
         """Take a new binding into what routes fast."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _removed(self, binding: Binding) -> None:
         """Take a binding out of what routes fast."""
-        raise NotImplementedError
 
 
 def destinations_of(bindings: Iterable[Binding]) -> tuple[Destination, ...]:

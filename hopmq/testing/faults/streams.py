@@ -1,5 +1,6 @@
 """Faults of bytes and frames: cut, swallowed, late, slow, in pieces, held back, malformed."""
 
+from abc import ABC, abstractmethod
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 from weakref import WeakKeyDictionary
@@ -19,7 +20,7 @@ def check_frames(at: str) -> None:
         raise UsageError(f"there is no frame {at!r}; frames are such as Basic.Publish, header")
 
 
-class FrameFault(StreamFault):
+class FrameFault(StreamFault, ABC):
     """A fault that happens at certain frames."""
 
     def __init__(
@@ -45,9 +46,9 @@ class FrameFault(StreamFault):
         self.happen(stream, frame)
         return True
 
+    @abstractmethod
     def happen(self, stream: Stream, frame: Frame) -> None:
         """Do it to this frame."""
-        raise NotImplementedError
 
     def _matches(self, stream: Stream, frame: Frame) -> bool:
         if not fnmatchcase(frame.kind, self._at):
