@@ -8,6 +8,7 @@ HopMQError
 ├─ ConnectError                      no connection came about
 │  ├─ AuthenticationError            refused credentials (403)
 │  ├─ VhostNotFoundError             the virtual host is missing or forbidden (530)
+│  ├─ ConnectionLimitError           the broker takes no more connections (530)
 │  ├─ HandshakeError                 the peer does not speak AMQP 0-9-1, or not correctly
 │  └─ ConnectTimeoutError            also a TimeoutError
 ├─ ClosedError
@@ -111,6 +112,10 @@ class AuthenticationError(ConnectError):
 
 class VhostNotFoundError(ConnectError):
     """The virtual host does not exist, or this user may not use it (530)."""
+
+
+class ConnectionLimitError(ConnectError):
+    """The broker takes no more connections of this user, for this virtual host or at all (530)."""
 
 
 class HandshakeError(ConnectError):

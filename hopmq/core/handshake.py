@@ -1,5 +1,6 @@
 """The opening of a connection, from protocol header to open-ok, for both roles."""
 
+import re
 from dataclasses import replace
 from enum import Enum
 from typing import Final
@@ -19,6 +20,7 @@ from hopmq.core.settings import ClientSettings, ServerSettings, Tuning, negotiat
 from hopmq.errors import (
     AuthenticationError,
     ConnectError,
+    ConnectionLimitError,
     ConnectTimeoutError,
     FrameSyntaxError,
     HandshakeError,
@@ -30,6 +32,8 @@ from hopmq.wire.limits import MAX_CHANNEL
 
 _AUTHENTICATION_REFUSED: Final = 403
 _NOT_ALLOWED: Final = 530
+_LIMIT_REACHED: Final = re.compile(r"connection limit \(\d+\) is reached")
+"""RabbitMQ's words where the user, the virtual host or the node has its limit; the code is 530 too."""
 _RABBITMQ_FRAME_MIN_SIZE: Final = 8192
 """RabbitMQ from 4.1 on hangs up without a word on a smaller frame_max."""
 
@@ -140,6 +144,10 @@ class ClientHandshake:
             user = self._settings.credentials.username
             return AuthenticationError(f"the broker refused user {user!r}: {said}")
         if method.reply_code == _NOT_ALLOWED and self.step is Step.OPEN_OK:
+            if _LIMIT_REACHED.search(method.reply_text):
+                return ConnectionLimitError(
+                    f"the broker takes no more connections: {said}; close one, or raise the limit"
+                )
             vhost = self._settings.virtual_host
             return VhostNotFoundError(f"cannot use virtual host {vhost!r}: {said}")
         return HandshakeError(f"the broker closed the connection during the handshake: {said}")

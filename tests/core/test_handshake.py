@@ -11,7 +11,13 @@ from hopmq.core.events import (
     VhostRequested,
 )
 from hopmq.core.states import ConnectionState
-from hopmq.errors import AuthenticationError, HandshakeError, UsageError, VhostNotFoundError
+from hopmq.errors import (
+    AuthenticationError,
+    ConnectionLimitError,
+    HandshakeError,
+    UsageError,
+    VhostNotFoundError,
+)
 from hopmq.wire import Codec
 
 from .actors import Waiting
@@ -79,6 +85,23 @@ def test_a_missing_virtual_host_is_an_error_of_its_own(codec: Codec) -> None:
     (refused,) = pair.of_client(ConnectionRefused)
     assert isinstance(refused.error, VhostNotFoundError)
     assert "'nowhere'" in str(refused.error)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "connection refused for user 'guest': user connection limit (1) is reached",
+        "access to vhost '/' refused for user 'guest': connection limit (1) is reached",
+        "connection refused: node connection limit (2) is reached",
+    ],
+)
+def test_a_limit_of_connections_is_not_a_missing_virtual_host(codec: Codec, text: str) -> None:
+    pair = ConnectionPair(codec)
+    pair.answers[VhostRequested] = lambda _: pair.server.reject(530, f"NOT_ALLOWED - {text}")
+    pair.exchange()
+    (refused,) = pair.of_client(ConnectionRefused)
+    assert type(refused.error) is ConnectionLimitError
+    assert text in str(refused.error)
 
 
 def test_any_other_close_in_the_handshake_quotes_the_broker(codec: Codec) -> None:
