@@ -1,0 +1,1 @@
+"""What keeps programs going when something fails: above the client, which knows nothing of it."""
