@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from hopmq import errors
 from hopmq._version import __version__
+from hopmq.bindings import Binding
 from hopmq.client.channel import Channel
 from hopmq.client.connect import connect
 from hopmq.client.connection import Connection
@@ -63,6 +64,7 @@ __all__ = [
     "AccessRefusedError",
     "AlreadySettledError",
     "AuthenticationError",
+    "Binding",
     "Channel",
     "ChannelClosed",
     "ClosedError",

@@ -15,10 +15,10 @@ from hopmq.core.replies import NOBODY
 from hopmq.core.states import ConnectionState
 from hopmq.errors import ConnectionLostError, EncodeError, NotFoundError, UsageError
 from hopmq.wire import Codec, Returned, new_method
+from trials import trials
 
 from .actors import Publish, Waiting, method, names, written
 from .pair import START, ConnectionPair
-from .trials import trials
 
 
 def ledger_of(count: int) -> tuple[ConfirmLedger, list[Publish]]:

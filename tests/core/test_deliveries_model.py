@@ -10,10 +10,10 @@ from hopmq.core.channel import ChannelCore, Settlement
 from hopmq.core.replies import NOBODY
 from hopmq.errors import AlreadySettledError
 from hopmq.wire import PURE, new_method
+from trials import trials
 
 from .actors import method, written
 from .pair import START, ConnectionPair
-from .trials import trials
 
 picks = st.integers(0, 2**16)
 

@@ -12,12 +12,12 @@ from pamqp.commands import Basic, Channel
 
 from hopmq.core.states import ConnectionState, Role
 from hopmq.wire import PURE, Codec
+from trials import trials
 
 from . import attacks
 from .actors import deliver, frame, get_ok, method, published
 from .attacks import Step, carry_out
 from .subject import Subject
-from .trials import trials
 
 roles = st.sampled_from(["client", "server"])
 strangers = st.lists(

@@ -13,10 +13,10 @@ from hopmq.core.replies import NOBODY, ReplyQueue, ReplySlot
 from hopmq.core.states import ConnectionState
 from hopmq.errors import NotFoundError, UnexpectedFrameError, channel_closed
 from hopmq.wire import new_method
+from trials import trials
 
 from .actors import Waiting, deliver, get_ok, method, names, written
 from .pair import START
-from .trials import trials
 
 
 def declare(channel: ChannelCore, **options: Any) -> Waiting:
