@@ -5,6 +5,7 @@ from hopmq.testing.clock import TurnedClock
 from hopmq.testing.errors import BrokerError
 from hopmq.testing.faults import Chaos, ChaosRule, Fault, Faults, apply_chaos, read_chaos
 from hopmq.testing.installations import Installation, find_installation, installations
+from hopmq.testing.proxy import FaultProxy
 from hopmq.testing.rabbitmq import RabbitMQ
 from hopmq.testing.thread import BrokerThread
 
@@ -15,6 +16,7 @@ __all__ = [
     "Chaos",
     "ChaosRule",
     "Fault",
+    "FaultProxy",
     "Faults",
     "Installation",
     "RabbitMQ",

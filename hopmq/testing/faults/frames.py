@@ -72,6 +72,11 @@ class Framer:
         self.in_step: bool = in_step
         self._rest = b""
 
+    @property
+    def size(self) -> int:
+        """How many bytes have come of a frame that is not complete."""
+        return len(self._rest)
+
     def feed(self, data: bytes) -> list[Frame]:
         """Return the frames that are complete now."""
         if not self.in_step:

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from hopmq.broker import Broker
 from hopmq.broker.peer import Peer
 from hopmq.broker.refusal import Refusal
 from hopmq.errors import UsageError
 from hopmq.testing.faults.fault import Fault
-from hopmq.testing.faults.pacing import Pace
+from hopmq.testing.faults.on_the_way import FaultsOnTheWay
 from hopmq.testing.faults.publishing import (
     Blocked,
     Duplicated,
@@ -20,13 +20,10 @@ from hopmq.testing.faults.publishing import (
 )
 from hopmq.testing.faults.requests import Locked, Refused, default_text
 from hopmq.testing.faults.seams import Seams
-from hopmq.testing.faults.selection import Direction, Selection
-from hopmq.testing.faults.streams import BlackHole, Cut, CutAtByte, Injection, Place, Slow, Stall
-
-_FaultT = TypeVar("_FaultT", bound=Fault)
+from hopmq.testing.faults.selection import Selection
 
 
-class Faults:
+class Faults(FaultsOnTheWay):
     """What an embedded broker can do to its clients, for tests.
 
     Every method returns a `Fault`: it counts its `hits`, can be awaited (`happened`), and ends
@@ -44,9 +41,8 @@ class Faults:
 
     def __init__(self, broker: Broker) -> None:
         """Have faults for every client of `broker`."""
+        super().__init__()
         self._seams = _seams_of(broker)
-        self._where = Selection()
-        self._mine: list[Fault] = []
 
     def __enter__(self) -> Self:
         return self
@@ -85,13 +81,7 @@ class Faults:
         )
         return faults
 
-    def clear(self) -> None:
-        """Cancel every fault that was asked for here."""
-        for fault in list(self._mine):
-            fault.cancel()
-        self._mine.clear()
-
-    # --- bytes and frames ------------------------------------------------------------------------
+    # --- connections -----------------------------------------------------------------------------
 
     def disconnect(self, *, reset: bool = False) -> Fault:
         """End connections now, without a word of AMQP.
@@ -103,136 +93,6 @@ class Faults:
         for tap in taps:
             tap.cut(reset=reset)
         return self._done("disconnect", len(taps))
-
-    def cut(
-        self,
-        at: str,
-        *,
-        nth: int = 1,
-        times: int | None = 1,
-        direction: Direction | None = None,
-        reset: bool = False,
-        let_through: int | None = 0,
-    ) -> Fault:
-        """End the connection at a frame.
-
-        Args:
-            at: The frame.
-            nth: Which of them: 1 for the next.
-            times: How many in a row, of other connections then; None for all.
-            direction: Which way the frame goes.
-            reset: By a reset (RST) rather than by the end of the stream (FIN).
-            let_through: Bytes of the frame that still arrive; None for all of it.
-        """
-        return self._add(
-            Cut(
-                self._where,
-                at=at,
-                nth=nth,
-                times=times,
-                direction=direction,
-                reset=reset,
-                let_through=let_through,
-            )
-        )
-
-    def cut_after(
-        self,
-        size: int,
-        *,
-        direction: Direction = "to_broker",
-        times: int | None = 1,
-        reset: bool = False,
-    ) -> Fault:
-        """End connections once `size` bytes have passed since now, in that direction.
-
-        Args:
-            size: How many bytes still arrive.
-            direction: Which bytes count.
-            times: How many connections; None for all.
-            reset: By a reset (RST) rather than by the end of the stream (FIN).
-        """
-        return self._add(
-            CutAtByte(self._where, byte=size, direction=direction, times=times, reset=reset)
-        )
-
-    def black_hole(self, direction: Direction | None = None) -> Fault:
-        """Swallow everything, closes included, while connections look open.
-
-        When it is cancelled, connections that have lost bytes are reset.
-        """
-        return self._add(BlackHole(self._where, direction=direction))
-
-    def delay(self, seconds: float, *, direction: Direction | None = None) -> Fault:
-        """Have bytes arrive later, by the broker's clock."""
-        pace = Pace(delay=seconds)
-        return self._add(Slow("delay", self._where, pace=pace, direction=direction))
-
-    def throttle(self, rate: float, *, direction: Direction | None = None) -> Fault:
-        """Let `rate` bytes per second through, by the broker's clock."""
-        pace = Pace(rate=rate)
-        return self._add(Slow("throttle", self._where, pace=pace, direction=direction))
-
-    def split(self, size: int = 1, *, direction: Direction | None = None) -> Fault:
-        """Have bytes arrive in pieces of `size`, each in a turn of the event loop of its own."""
-        pace = Pace(size=size)
-        return self._add(Slow("split", self._where, pace=pace, direction=direction))
-
-    def stall(
-        self,
-        at: str,
-        *,
-        nth: int = 1,
-        times: int | None = 1,
-        direction: Direction | None = "to_client",
-        seconds: float | None = None,
-    ) -> Fault:
-        """Hold a frame back, and what follows it on its channel, until `release` or `cancel`.
-
-        Args:
-            at: The frame.
-            nth: Which of them: 1 for the next.
-            times: How many in a row; None for all.
-            direction: Which way the frame goes.
-            seconds: Let go by itself after that time, on the broker's clock.
-        """
-        return self._add(
-            Stall(self._where, at=at, nth=nth, times=times, direction=direction, seconds=seconds)
-        )
-
-    def inject(
-        self,
-        data: bytes,
-        *,
-        at: str,
-        place: Place = "instead",
-        nth: int = 1,
-        times: int | None = 1,
-        direction: Direction | None = "to_client",
-    ) -> Fault:
-        """Send raw bytes, such as malformed frames, around a frame or in its place.
-
-        Without any `data`, the frame is lost.
-
-        Args:
-            data: The bytes.
-            at: The frame.
-            place: `before` it, `after` it, or `instead`.
-            nth: Which of them: 1 for the next.
-            times: How many in a row; None for all.
-            direction: Which way the frame goes.
-        """
-        return self._add(
-            Injection(
-                self._where,
-                data=data,
-                at=at,
-                place=place,
-                nth=nth,
-                times=times,
-                direction=direction,
-            )
-        )
 
     def send_raw(self, data: bytes) -> Fault:
         """Send raw bytes to clients now."""
@@ -374,16 +234,8 @@ class Faults:
     def _peers(self) -> list[Peer]:
         return [peer for peer in self._seams.peers() if self._where.has_peer(peer)]
 
-    def _add(self, fault: _FaultT) -> _FaultT:
-        self._mine.append(fault)
-        return self._seams.add(fault)
-
-    def _done(self, what: str, hits: int) -> Fault:
-        """Return what has happened already."""
-        fault = Fault(what, self._where)
-        for _ in range(hits):
-            fault.hit()
-        return fault
+    def _begin(self, fault: Fault) -> None:
+        self._seams.add(fault)
 
 
 def _seams_of(broker: Broker) -> Seams:

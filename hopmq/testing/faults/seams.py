@@ -145,7 +145,7 @@ class Seams:
 
     def hides(self, stream: Stream) -> bool:
         """Return whether one end is not to know what the other does."""
-        return any(isinstance(f, BlackHole) and f.concerns(stream) for f in self.stream_faults)
+        return stream.is_hidden
 
     # --- requests and publishes ------------------------------------------------------------------
 

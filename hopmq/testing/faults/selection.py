@@ -30,8 +30,14 @@ class Selection:
     channel: int | None = None
     queue: str | None = None
 
-    def has_peer(self, peer: "Peer") -> bool:
-        """Return whether a connection is meant; names are known once it has logged in."""
+    def has_peer(self, peer: "Peer | None") -> bool:
+        """Return whether a connection is meant; names are known once it has logged in.
+
+        Args:
+            peer: The broker's end of it; None for one of which nothing is known.
+        """
+        if peer is None:
+            return self.connection is None and self.user is None and self.vhost is None
         if self.connection is not None and not _matches(peer.client_name, self.connection):
             return False
         if self.user is not None and peer.username != self.user:
@@ -39,7 +45,7 @@ class Selection:
         vhost = None if peer.vhost is None else peer.vhost.name
         return self.vhost is None or vhost == self.vhost
 
-    def has_channel(self, peer: "Peer", number: int) -> bool:
+    def has_channel(self, peer: "Peer | None", number: int) -> bool:
         """Return whether a channel of a connection is meant."""
         return self.channel in {None, number} and self.has_peer(peer)
 

@@ -1,8 +1,10 @@
 """One direction of one connection: bytes in, what faults leave of them out."""
 
+import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from hopmq.broker.clock import Clock
 from hopmq.testing.faults.fault import Fault
 from hopmq.testing.faults.frames import HEARTBEAT, Frame, Framer
 from hopmq.testing.faults.pacing import Pace, Pacer
@@ -10,7 +12,6 @@ from hopmq.testing.faults.selection import Direction
 
 if TYPE_CHECKING:
     from hopmq.broker.peer import Peer
-    from hopmq.testing.faults.tap import Tap
 
 
 class StreamFault(Fault):
@@ -18,9 +19,11 @@ class StreamFault(Fault):
 
     Attributes:
         direction: The direction; None for both.
+        of_frames: Whether it has to see whole frames.
     """
 
     direction: Direction | None = None
+    of_frames: ClassVar[bool] = False
 
     def concerns(self, stream: "Stream") -> bool:
         """Return whether it is for this connection and direction, as far as is known by now."""
@@ -38,6 +41,14 @@ class StreamFault(Fault):
         """Return how bytes travel under it; None for as always."""
         return None
 
+    def hides(self) -> bool:
+        """Return whether one end is not to know that the other has gone."""
+        return False
+
+    def holds(self, stream: "Stream") -> bool:
+        """Return whether bytes are to wait until it is released."""
+        return False
+
     def on_frame(self, stream: "Stream", frame: Frame) -> bool:
         """Deal with a frame; False when it is none of its business."""
         return False
@@ -47,33 +58,80 @@ class StreamFault(Fault):
         return data
 
 
+class Seams(Protocol):
+    """Whoever knows the faults, as a stream sees it."""
+
+    loop: asyncio.AbstractEventLoop
+    stream_faults: list[StreamFault]
+    is_stopping: bool
+
+    @property
+    def clock(self) -> Clock:
+        """What delays go by."""
+        ...
+
+
+class Passage(Protocol):
+    """One connection, as a stream sees it."""
+
+    @property
+    def seams(self) -> Seams:
+        """Whose faults these are."""
+        ...
+
+    @property
+    def peer(self) -> "Peer | None":
+        """The broker's end of it; None when nothing is known of that."""
+        ...
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether nothing passes any more."""
+        ...
+
+    def cut(self, *, reset: bool) -> None:
+        """End it, by a reset or by the end of the stream."""
+
+
 class Stream:
     """One direction of one connection.
 
     Attributes:
         tap: The connection.
-        peer: The broker's end of it.
+        peer: The broker's end of it, if that is known.
         direction: Which way.
         framer: What knows where frames begin.
         has_lost: Whether bytes were swallowed, so that the rest makes no sense any more.
     """
 
     def __init__(
-        self, tap: "Tap", direction: Direction, emit: Callable[[bytes], None], *, in_step: bool
+        self, tap: Passage, direction: Direction, emit: Callable[[bytes], None], *, in_step: bool
     ) -> None:
         """Pass bytes to `emit`."""
-        self.tap: Tap = tap
-        self.peer: Peer = tap.peer
+        self.tap: Passage = tap
+        self.peer: Peer | None = tap.peer
         self.direction: Direction = direction
         self.framer: Framer = Framer(in_step=in_step)
         self.has_lost: bool = False
+        # Bytes of an incomplete frame that were sent on, since nothing had to see it whole.
+        self._ahead = 0
         self._held: dict[int, tuple[Fault, list[bytes]]] = {}
-        self._pacer = Pacer(tap.seams.clock, tap.seams.loop, emit)
+        self._pacer = Pacer(tap.seams.clock, tap.seams.loop, emit, self._is_held)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is held back."""
         return self._pacer.is_empty and not self._held
+
+    @property
+    def size(self) -> int:
+        """How many bytes are on their way; frames that a stall holds are not among them."""
+        return self._pacer.size
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the end of this direction is not to know what its beginning does."""
+        return any(fault.hides() for fault in self.tap.seams.stream_faults if fault.concerns(self))
 
     def feed(self, data: bytes) -> None:
         """Take bytes that were sent."""
@@ -84,15 +142,30 @@ class Stream:
                 self.has_lost = True
                 fault.hit()
                 return
-        for frame in self.framer.feed(data):
+        frames = self.framer.feed(data)
+        if not (self._held or any(fault.of_frames for fault in self._faults())):
+            self._ahead = self.framer.size
+            self.put(data)
+            return
+        if frames and self._ahead:
+            self.put(frames.pop(0).data[self._ahead :])
+            self._ahead = 0
+        for frame in frames:
             if not self.tap.is_cut:
                 self._take(frame)
+
+    def rest(self) -> bytes:
+        """Take what has come of a frame that is not complete, and was not sent on yet."""
+        ahead, self._ahead = self._ahead, 0
+        return self.framer.rest()[ahead:]
 
     def put(self, data: bytes) -> None:
         """Send bytes on, at the pace that faults leave."""
         pace: Pace | None = None
         for fault in self._faults():
             data = fault.limited(self, data)
+            if fault.holds(self):
+                fault.hit()
             slower = fault.pace()
             if slower is not None:
                 fault.hit()
@@ -116,6 +189,14 @@ class Stream:
         """Call `callback` when everything has gone that was sent before."""
         self._pacer.when_empty(callback)
 
+    def resume(self) -> None:
+        """Go on after a fault that is no more."""
+        self._pacer.resume()
+
+    def flush(self) -> None:
+        """Send everything on that is on its way."""
+        self._pacer.flush()
+
     def clear(self) -> None:
         """Lose what is held back."""
         self._held.clear()
@@ -125,6 +206,10 @@ class Stream:
         if self.tap.seams.is_stopping:
             return []
         return [fault for fault in self.tap.seams.stream_faults if fault.concerns(self)]
+
+    def _is_held(self) -> bool:
+        # Each of them is asked: it remembers whom it holds.
+        return True in [fault.holds(self) for fault in self._faults()]
 
     def _take(self, frame: Frame) -> None:
         if frame.channel in self._held and frame.kind != HEARTBEAT:

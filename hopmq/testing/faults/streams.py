@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from hopmq.errors import UsageError
 from hopmq.testing.faults.frames import KINDS, Frame
@@ -22,6 +22,8 @@ def check_frames(at: str) -> None:
 
 class FrameFault(StreamFault, ABC):
     """A fault that happens at certain frames."""
+
+    of_frames = True
 
     def __init__(
         self,
@@ -121,6 +123,34 @@ class BlackHole(StreamFault):
     def swallows(self, stream: Stream, data: bytes) -> bool:
         """Lose everything."""
         return True
+
+    def hides(self) -> bool:
+        """Lose the end of the connection as well."""
+        return True
+
+
+class Hold(StreamFault):
+    """Keep back what is sent, closes included, until it is released."""
+
+    def __init__(self, where: Selection, *, direction: Direction | None) -> None:
+        """Hold one direction, or both."""
+        super().__init__(f"hold, {direction or 'both ways'}", where, times=None)
+        self.direction: Direction | None = direction
+        self._streams: WeakSet[Stream] = WeakSet()
+
+    def holds(self, stream: Stream) -> bool:
+        """Hold everything."""
+        self._streams.add(stream)
+        return True
+
+    def release(self) -> None:
+        """Let everything go that it holds."""
+        for stream in list(self._streams):
+            if self.is_active:
+                stream.flush()
+            else:
+                stream.resume()
+        self._streams.clear()
 
 
 class Slow(StreamFault):

@@ -1,11 +1,10 @@
 """Between one client's transport and the broker's link: where bytes can be tampered with."""
 
 import asyncio
-import socket
-import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from hopmq.testing.faults.hanging_up import end_stream, reset_transport
 from hopmq.testing.faults.stream import Stream
 
 if TYPE_CHECKING:
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from hopmq.transport.link import Link
 
 _BUFFER: Final = 64 * 1024
-_GIVEN_UP_AFTER: Final = 2.0
-"""Seconds that a client gets to hang up after the broker's end of a cut connection has."""
 
 
 class Tap(asyncio.BufferedProtocol):
@@ -67,7 +64,7 @@ class Tap(asyncio.BufferedProtocol):
         """Leave the connection to itself, unless it is past that or bytes are held back."""
         if self._transport is None or self.is_closing or not self.is_idle:
             return
-        if rest := self.to_broker.framer.rest():
+        if rest := self.to_broker.rest():
             self._to_link(rest)
         self._transport.set_protocol(self._link)
         self._link.exchange_transport(self._transport)
@@ -135,22 +132,13 @@ class Tap(asyncio.BufferedProtocol):
         if reset:
             reset_transport(self.transport)
         else:
-            self._hang_up()
+            end_stream(self.transport, self.seams.loop)
         self.lose_link()
 
     def lose_link(self) -> None:
         """Tell the broker that its client is gone, once it expects to be called."""
         self.is_cut = True
         self.seams.loop.call_soon(self._tell_link, None)
-
-    def _hang_up(self) -> None:
-        # Closing a socket that holds unread bytes resets it; so only the end is written first.
-        transport = self.transport
-        if transport.can_write_eof():
-            transport.write_eof()
-            self.seams.loop.call_later(_GIVEN_UP_AFTER, transport.close)
-        else:
-            transport.close()
 
     # --- inside --------------------------------------------------------------------------------
 
@@ -226,11 +214,3 @@ class Front(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         """Return how many bytes wait in the client's transport."""
         return self._tap.transport.get_write_buffer_size()
-
-
-def reset_transport(transport: asyncio.Transport) -> None:
-    """Drop a connection so that its other end sees a reset."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None and sock.fileno() != -1:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()

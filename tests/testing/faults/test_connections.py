@@ -253,6 +253,35 @@ async def test_new_connections_fall_into_a_black_hole(broker: Broker, faults: Fa
         await hopmq.connect(broker.url, connect_timeout=0.1)
 
 
+# --- held --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+async def test_what_is_held_arrives_when_it_is_let_go(
+    broker: Broker, faults: Faults, connection: Connection, direction: Direction | None
+) -> None:
+    await connection.declare_queue("other")
+    hold = faults.hold(direction)
+    with pytest.raises(TimeoutError):
+        await unanswered(connection)
+    assert hold.hits
+    assert ("q" in broker.state.vhosts["/"].queues) == (direction == "to_client")
+    hold.cancel()
+    assert await echoed(connection, b"alive") == b"alive"
+    await connection.declare_queue("q", passive=True)
+
+
+async def test_a_close_that_is_held_is_seen_when_it_is_let_go(
+    broker: Broker, faults: Faults, connection: Connection
+) -> None:
+    hold = faults.hold("to_broker")
+    await connection.close(timeout=0.05)
+    assert len(broker.state.peers) == 1
+    hold.cancel()
+    while broker.state.peers:
+        await asyncio.sleep(0)
+
+
 # --- pace --------------------------------------------------------------------------------------
 
 
@@ -294,6 +323,23 @@ async def test_a_throttled_connection_takes_as_long_as_its_bytes(name: str) -> N
                 assert not publish.done()
                 await clock.advance(0.3)
                 await publish
+
+
+async def test_a_lost_segment_comes_later_and_all_behind_it(name: str) -> None:
+    clock = TurnedClock()
+    async with (
+        Broker(host=None, name=name, clock=clock, heartbeat=0) as broker,
+        hopmq.connect(broker.url) as connection,
+    ):
+        await connection.declare_queue("q")
+        # The first of these random numbers is below a half, the next is not.
+        loss = Faults(broker).lose(0.5, direction="to_broker", retransmit=0.2, seed=1)
+        declare = asyncio.ensure_future(connection.declare_queue("q"))
+        await clock.advance(0.19)
+        assert not declare.done()
+        await clock.advance(0.02)
+        await declare
+        loss.cancel()
 
 
 # --- blocked -----------------------------------------------------------------------------------
