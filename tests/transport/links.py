@@ -21,14 +21,14 @@ from hopmq.wire import Published
 from scripted.answers import answer
 
 
-def client_link(heartbeat: int = 0) -> Link:
+def client_link(heartbeat: int = 0, clock: Timers | None = None) -> Link:
     """Return the link of a client, whose events nobody wants."""
     loop = asyncio.get_running_loop()
     settings = ClientSettings(
         credentials=Credentials("guest", "guest"), tuning=Tuning(heartbeat=heartbeat)
     )
-    core = ConnectionCore(settings, loop.time(), codec=wire.active)
-    return Link(core, loop, lambda _: None, lambda: None, "client")
+    core = ConnectionCore(settings, (clock or loop).time(), codec=wire.active)
+    return Link(core, loop, lambda _: None, lambda: None, "client", clock=clock)
 
 
 class Server:

@@ -11,6 +11,7 @@ from flavours import Flavour
 from hopmq.core.events import ConnectionEnded
 from hopmq.core.replies import NOBODY
 from hopmq.errors import ConnectError, ConnectionLostError, PublishUnknownError
+from hopmq.testing.clock import TurnedClock
 from hopmq.transport.memory import connect_memory, listen
 
 from .ends import SECONDS
@@ -122,9 +123,10 @@ async def test_a_silent_listener_runs_into_the_time_limit(
 
 
 async def test_two_links_shake_hands_and_heartbeats_begin(name: str) -> None:
-    server = Server(heartbeat=7)
+    clock = TurnedClock()
+    server = Server(heartbeat=7, clock=clock)
     listener = listen(name, lambda: server.link)
-    client = client_link(heartbeat=9)
+    client = client_link(heartbeat=9, clock=clock)
     try:
         await connect_memory(name, client)
         async with asyncio.timeout(SECONDS):
@@ -133,9 +135,11 @@ async def test_two_links_shake_hands_and_heartbeats_begin(name: str) -> None:
     finally:
         listener.close()
     assert client.core.heartbeat.interval == server.link.core.heartbeat.interval == 7
-    for link in (client, server.link):
-        assert link._timer is not None
-        assert link._timer.when() == link.core.next_deadline()
-    client.abort()
+    begun = clock.time()
     async with asyncio.timeout(SECONDS):
+        await clock.advance(7)
+        for link in (client, server.link):
+            assert link.core.heartbeat.last_sent == begun + 7  # twice per interval
+            assert link.core.heartbeat.last_received == begun + 7
+        client.abort()
         await asyncio.gather(client.lost, server.link.lost)
