@@ -178,7 +178,11 @@ class RabbitMQ:
         self._settings = None
 
     def kill(self) -> None:
-        """End the broker's processes at once, as a crash would; its data stays."""
+        """End the broker's processes at once, as a crash would; its data stays.
+
+        A release that keeps its metadata in Mnesia (4.0 and older) may have lost what was declared
+        in the last two seconds, although it was answered.
+        """
         if self._process is not None:
             self._process.kill()
         self._process = None

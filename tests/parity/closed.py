@@ -5,6 +5,8 @@ from collections.abc import Awaitable
 import pytest
 from pamqp.commands import Channel, Connection
 
+_MISSING = ("NOT_FOUND - no queue '", "NOT_FOUND - no exchange '")
+
 
 class Closed(Exception):  # noqa: N818  # a state, as in hopmq.errors
     """The broker closed a channel or the connection, with its reasons.
@@ -44,6 +46,11 @@ class Closed(Exception):  # noqa: N818  # a state, as in hopmq.errors
     def blamed(self) -> tuple[int, int]:
         """The method that the close names."""
         return self.class_id, self.method_id
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the request named what does not exist; what exists but is down does not count."""
+        return self.code == 404 and self.text.startswith(_MISSING)
 
 
 class Dropped(ConnectionError):  # noqa: N818  # a state, as above

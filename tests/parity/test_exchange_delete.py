@@ -21,9 +21,9 @@ async def is_there(channel: ChannelDriver, exchange: str) -> bool:
     try:
         await other.exchange(exchange, passive=True)
     except Closed as refused:
-        if refused.code == 404:
-            return False
-        raise
+        if not refused.is_missing:
+            raise
+        return False
     await other.close()
     return True
 

@@ -69,7 +69,7 @@ async def test_a_delete_counts_ready_messages(channel: ChannelDriver, name: str)
     await filled(channel, name, 3)
     await channel.get(name, no_ack=False)
     assert await channel.delete(name) == 2
-    assert (await refusal(channel.declare(name, passive=True))).code == 404
+    assert (await refusal(channel.declare(name, passive=True))).is_missing
 
 
 async def test_the_queue_left_out_is_the_one_declared_last(channel: ChannelDriver) -> None:
@@ -138,7 +138,7 @@ async def test_a_delete_without_waiting_has_no_answer(channel: ChannelDriver, na
     await channel.declare(name, exclusive=True)
     channel.send(Queue.Delete, queue=name, nowait=True)
     await channel.expect_silence()
-    assert (await refusal(channel.declare(name, passive=True))).code == 404
+    assert (await refusal(channel.declare(name, passive=True))).is_missing
 
 
 async def test_a_deleted_queue_may_be_declared_anew_differently(

@@ -32,9 +32,9 @@ async def exists(peer: Peer, queue: str) -> bool:
     try:
         await channel.declare(queue, passive=True)
     except Closed as closed:
-        if closed.code in {404, 405}:
-            return closed.code == 405
-        raise
+        if not closed.is_missing and closed.code != 405:
+            raise
+        return closed.code == 405
     await channel.close()
     return True
 

@@ -19,7 +19,7 @@ async def exists(peer: Peer, queue: str) -> bool:
     try:
         await channel.declare(queue, passive=True)
     except Closed as closed:
-        if closed.code != 404:
+        if not closed.is_missing:
             raise
         return False
     await channel.close()
@@ -44,7 +44,11 @@ async def vanishes(peer: Peer, queue: str) -> None:
             return False  # its only binding is there as long as the queue is
         return True
 
+    async def gone() -> bool:
+        return not await exists(peer, queue)
+
     await eventually(look)
+    await eventually(gone)  # 4.3 forgets a queue a moment after its bindings
     await channel.close()
 
 

@@ -133,7 +133,7 @@ async def is_there(request: Awaitable[object]) -> bool:
     try:
         await request
     except Closed as error:
-        if error.code != 404:
+        if not error.is_missing:
             raise
         return False
     return True

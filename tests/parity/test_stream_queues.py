@@ -206,7 +206,8 @@ async def test_it_is_deleted_whatever_the_condition(
     await stream_of_five(channel, name)
     await reader(channel.peer, name)
     assert await channel.delete(name, **{condition: True}) == 0
-    assert (await refusal(channel.declare(name, passive=True)))[1] == 404
+    missing = f"NOT_FOUND - no queue '{name}' in vhost '/'"
+    assert await refusal(channel.declare(name, passive=True)) == ("channel", 404, missing)
 
 
 async def test_a_consumer_has_no_priority(channel: ChannelDriver, name: str) -> None:
