@@ -13,6 +13,7 @@ HopMQError
 │  └─ ConnectTimeoutError            also a TimeoutError
 ├─ ClosedError
 │  ├─ ConnectionClosed               an open connection ended; one subclass per reply code
+│  │  └─ ForkedError                 another process's connection (also a UsageError)
 │  └─ ChannelClosed                  a channel ended; one subclass per reply code
 ├─ NoChannelAvailableError           every channel id is in use
 ├─ RequestTimeoutError               the broker did not answer in time (also a TimeoutError)
@@ -187,6 +188,13 @@ class ConnectionClosed(ClosedError):
 
 class ConnectionLostError(ConnectionClosed):
     """The link ended without a close: reset, end of stream, or missed heartbeats."""
+
+
+class ForkedError(ConnectionClosed, UsageError):
+    """The connection belongs to the process that this one was forked from.
+
+    Nothing was sent, and the parent's connection is as it was. Connect anew in the child.
+    """
 
 
 class ConnectionForcedError(ConnectionClosed):

@@ -245,6 +245,13 @@ class ChannelCore:
             self.move(ChannelState.CLOSED)
         self._tell(error)
 
+    def disown(self, error: ClosedError) -> None:
+        """Be closed, and tell nobody yet."""
+        if self.state is not ChannelState.CLOSED:
+            self.move(ChannelState.CLOSED)
+        if self.error is None:
+            self.error = error
+
     def abort(self, error: ChannelClosed) -> None:
         """Close the channel for a fault of the peer's, reported as `error`."""
         self._begin_close(NOBODY, error)

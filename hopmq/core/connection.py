@@ -405,6 +405,28 @@ class ConnectionCore:
         if not was_closing:
             self._tell(error)
 
+    def disown(self, error: ConnectionClosed) -> bool:
+        """Be closed at once, without a word to anybody: the link is another process's.
+
+        Returns:
+            Whether there is an end that `tell_end` can tell of.
+        """
+        self.out.clear()
+        self.out_size = 0
+        was_open = self.state is ConnectionState.OPEN
+        if was_open:
+            self.error = error
+            for channel in self.channels.values():
+                channel.disown(error)
+        if self.state is not ConnectionState.CLOSED:
+            self._stop()
+        return was_open
+
+    def tell_end(self) -> None:
+        """Give everybody who waits the reason that `disown` was given."""
+        assert isinstance(self.error, ConnectionClosed)
+        self._tell(self.error)
+
     def _stop(self) -> None:
         """Be closed: nothing is due any more."""
         self.move(ConnectionState.CLOSED)

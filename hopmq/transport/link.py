@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, cast
 
 from hopmq.core.connection import ConnectionCore
 from hopmq.core.events import CoreEvent
 from hopmq.core.states import ConnectionState
-from hopmq.errors import ConnectionLostError
+from hopmq.errors import ConnectionLostError, ForkedError
+from hopmq.transport import inheritance
 from hopmq.transport.timers import Timer, Timers
 from hopmq.transport.trace import WireTrace, logger as trace_logger
 
@@ -23,6 +26,10 @@ _ABORT_AFTER: Final = 2.0
 """Seconds a closed link gets to hand its last bytes to the peer."""
 _RECHECK: Final = 0.05
 """Seconds a late loop gets to read what the socket holds before the peer is declared dead."""
+_FORKED: Final = (
+    "this process is a child of the one that connected, and cannot use its connection; "
+    "connect anew in the child, or start it by 'spawn' instead of 'fork'"
+)
 
 
 class Link(asyncio.BufferedProtocol):
@@ -66,6 +73,7 @@ class Link(asyncio.BufferedProtocol):
         self._timer_at = 0.0
         self._abort_timer: asyncio.TimerHandle | None = None
         self._rechecking = False
+        self._socket: tuple[int, int] | None = None
         self._trace_out: WireTrace | None = None
         if trace_logger.isEnabledFor(logging.DEBUG):
             self._start_trace(name)
@@ -91,6 +99,8 @@ class Link(asyncio.BufferedProtocol):
         # A cast: uvloop's transports have the methods and none of asyncio's classes.
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=_WRITE_BUFFER_HIGH, low=_WRITE_BUFFER_LOW)
+        self._socket = _socket_of(self._transport)
+        inheritance.guard(self)
         self.core.on_output = self.request_flush
         self.flush()
 
@@ -109,6 +119,7 @@ class Link(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the core and whoever waits."""
+        inheritance.release(self)
         reason = f"the link broke: {exc}" if exc else "the peer closed the link"
         self.core.receive_eof(self._time(), reason)
         self._pass_on_events()
@@ -126,6 +137,31 @@ class Link(asyncio.BufferedProtocol):
         """Let publishers go on."""
         self.write_paused = False
         self._on_writable()
+
+    # --- in a child of the process -----------------------------------------------------------
+
+    def socket_number(self) -> int | None:
+        """Return the number of the socket, unless that is closed and the number another's."""
+        if self._socket is None:
+            return None
+        number, inode = self._socket
+        try:
+            return number if os.fstat(number).st_ino == inode else None
+        except OSError:
+            return None
+
+    def disown(self) -> None:
+        """Be closed; who waits is told by the loop, which a child is not likely to run."""
+        was_open = self.core.disown(ForkedError(_FORKED, by_peer=False))
+        with suppress(RuntimeError):  # the loop is closed, or not this thread's
+            if not self.lost.done():
+                self.lost.set_result(None)
+            if was_open:
+                self._loop.call_soon(self._tell_child)
+
+    def _tell_child(self) -> None:
+        self.core.tell_end()
+        self._pass_on_events()
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -256,3 +292,12 @@ class Link(asyncio.BufferedProtocol):
         self._pass_on_events()
         self.flush()
         self._arm()
+
+
+def _socket_of(transport: asyncio.Transport) -> tuple[int, int] | None:
+    """Return the number of a transport's socket, and what tells it from others by that number."""
+    sock = transport.get_extra_info("socket")
+    if sock is None:
+        return None
+    number: int = sock.fileno()
+    return number, os.fstat(number).st_ino

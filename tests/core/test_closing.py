@@ -316,6 +316,11 @@ def by_fault(core: ConnectionCore) -> None:
     core.receive_data(method(0, Connection.OpenOk) + CLOSE_OK, START)
 
 
+def by_fork(core: ConnectionCore) -> None:
+    core.disown(errors.ForkedError())
+    core.tell_end()
+
+
 def by_dead_peer(core: ConnectionCore) -> None:
     core.handle_deadline(START + 120)
 
@@ -326,6 +331,7 @@ ENDS: list[tuple[Callable[[ConnectionCore], None], type[ConnectionClosed]]] = [
     (by_crossing, ConnectionClosed),
     (by_fault, UnexpectedFrameError),
     (by_dead_peer, ConnectionLostError),
+    (by_fork, errors.ForkedError),
     (lambda core: core.receive_data(PEERS_CLOSE, START), errors.ConnectionForcedError),
     (lambda core: core.receive_eof(START), ConnectionLostError),
 ]
@@ -390,3 +396,45 @@ def test_nothing_happens_after_the_end(
     assert written(core) == []
     assert core.state is ConnectionState.CLOSED
     assert core.channels == {}
+
+
+# --- in a child of the process ---------------------------------------------------------------------
+
+
+def test_a_disowned_connection_is_closed_at_once_and_tells_when_it_is_asked_to(
+    client: ConnectionCore, channel: ChannelCore
+) -> None:
+    waiting, publish = Waiting(), Publish()
+    channel.select_confirms(NOBODY)
+    channel.publish(publish, "", "q", False, None, b"")
+    channel.request(waiting, new_method(Basic.Qos), Basic.QosOk)
+    assert client.disown(errors.ForkedError("forked"))
+    assert (client.state, channel.state) == (ConnectionState.CLOSED, ChannelState.CLOSED)
+    assert not client.out
+    assert not waiting.done()
+    assert publish.outcome is None
+    for call in CALLS:
+        with pytest.raises(errors.ForkedError):
+            call(client, channel)
+    client.tell_end()
+    assert isinstance(waiting.error, errors.ForkedError)
+    assert isinstance(publish.error, errors.ForkedError)
+    assert isinstance(ended(client.events()), errors.ForkedError)
+
+
+def test_a_connection_that_was_disowned_while_closing_has_nothing_to_tell(
+    client: ConnectionCore,
+) -> None:
+    client.close()
+    assert not client.disown(errors.ForkedError("forked"))
+    assert client.state is ConnectionState.CLOSED
+    assert ended(client.events()).reply_code == 200
+
+
+def test_a_connection_that_was_disowned_in_its_handshake_has_nothing_to_tell(
+    codec: Codec,
+) -> None:
+    core = ConnectionCore(client_settings(), START, codec=codec)
+    assert not core.disown(errors.ForkedError("forked"))
+    assert core.state is ConnectionState.CLOSED
+    assert core.data_to_send(START) == []

@@ -11,7 +11,7 @@ import pytest
 
 from flavours import Flavour, flavours
 
-TIME_LIMIT = 30.0
+TIME_LIMIT = 20.0
 """Seconds for one test; a loaded machine included."""
 
 _HERE = Path(__file__).parent
