@@ -7,6 +7,7 @@ HopMQError
 ├─ FrameSyntaxError                  the codec's one answer to malformed bytes
 ├─ ConnectError                      no connection came about
 │  ├─ AuthenticationError            refused credentials (403)
+│  ├─ CredentialsError               the provider of credentials failed
 │  ├─ VhostNotFoundError             the virtual host is missing or forbidden (530)
 │  ├─ ConnectionLimitError           the broker takes no more connections (530)
 │  ├─ HandshakeError                 the peer does not speak AMQP 0-9-1, or not correctly
@@ -109,6 +110,10 @@ class ConnectError(HopMQError):
 
 class AuthenticationError(ConnectError):
     """The broker refused the credentials or offers no usable mechanism (403)."""
+
+
+class CredentialsError(ConnectError):
+    """The provider of credentials failed, or gave none in time; its own error is the cause."""
 
 
 class VhostNotFoundError(ConnectError):
