@@ -2,6 +2,7 @@
 
 from hopmq.testing.certificates import Certificates
 from hopmq.testing.clock import TurnedClock
+from hopmq.testing.cluster import ClusterNode, RabbitMQCluster
 from hopmq.testing.errors import BrokerError
 from hopmq.testing.faults import Chaos, ChaosRule, Fault, Faults, apply_chaos, read_chaos
 from hopmq.testing.installations import Installation, find_installation, installations
@@ -15,11 +16,13 @@ __all__ = [
     "Certificates",
     "Chaos",
     "ChaosRule",
+    "ClusterNode",
     "Fault",
     "FaultProxy",
     "Faults",
     "Installation",
     "RabbitMQ",
+    "RabbitMQCluster",
     "TurnedClock",
     "apply_chaos",
     "find_installation",

@@ -7,17 +7,22 @@ that started it is gone, however that came about.
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hopmq.testing.errors import BrokerError
 
-_SUPERVISE = """\
+_WATCH = """\
 exec 3<&0 </dev/null
 { read -r _ <&3; kill -KILL 0; } &
+"""
+_SERVE_NAMES = """\
 epmd -port "$1" -address "$2" 3<&- &
 shift 2
+"""
+_RUN = """\
 exec "$@" 3<&-
 """
 
@@ -28,9 +33,15 @@ _READY = b"completed with "
 _TAIL_LINES = 60
 
 
-def supervised(command: Sequence[str], *, names_port: int, address: str) -> list[str]:
-    """Spell the command that starts `command` with a name server and a watcher."""
-    return ["/bin/sh", "-c", _SUPERVISE, "sh", str(names_port), address, *command]
+def supervised(command: Sequence[str]) -> list[str]:
+    """Spell the command that starts `command` with a watcher."""
+    return ["/bin/sh", "-c", _WATCH + _RUN, "sh", *command]
+
+
+def supervised_with_names(command: Sequence[str], *, port: int, address: str) -> list[str]:
+    """Spell the command that starts `command` with a watcher and a name server of its own."""
+    script = _WATCH + _SERVE_NAMES + _RUN
+    return ["/bin/sh", "-c", script, "sh", str(port), address, *command]
 
 
 class NodeProcess:
@@ -79,6 +90,13 @@ class NodeProcess:
         """Send a signal to the broker alone."""
         if self.is_running:
             os.kill(self.pid, number)
+
+    def pause(self) -> None:
+        """Halt the broker, and return once all its threads stand still."""
+        self.signal(signal.SIGSTOP)
+        if sys.platform == "linux":
+            # The signal is taken by one thread, in its own time, and the others run until then.
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def wait(self, timeout: float) -> None:
         """Wait until the broker has ended, then end the rest of its group.
