@@ -10,13 +10,13 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
-from hopmq import errors
+from hopmq import errors, events
 from hopmq._version import __version__
 from hopmq.bindings import Binding
 from hopmq.client.channel import Channel
-from hopmq.client.connect import connect
 from hopmq.client.connection import Connection
 from hopmq.client.consumer import Consumer
+from hopmq.client.lifecycle import Counters
 from hopmq.client.message import Message
 from hopmq.client.outcome import PublishHandle, Receipt
 from hopmq.client.transaction import Transaction
@@ -26,6 +26,7 @@ from hopmq.errors import (
     AccessRefusedError,
     AlreadySettledError,
     AuthenticationError,
+    CertificateError,
     ChannelClosed,
     ClosedError,
     ConnectError,
@@ -50,6 +51,9 @@ from hopmq.errors import (
     UsageError,
     VhostNotFoundError,
 )
+from hopmq.resilience.backoff import Backoff, Constant, Exponential, GiveUpAfter
+from hopmq.resilience.connect import connect
+from hopmq.resilience.policy import Recovery
 from hopmq.typedefs import FieldTable, FieldValue, Timestamp
 from hopmq.wire import Properties, Returned, active as _codec, reason as speedups_reason
 
@@ -64,7 +68,9 @@ __all__ = [
     "AccessRefusedError",
     "AlreadySettledError",
     "AuthenticationError",
+    "Backoff",
     "Binding",
+    "CertificateError",
     "Channel",
     "ChannelClosed",
     "ClosedError",
@@ -73,12 +79,16 @@ __all__ = [
     "Connection",
     "ConnectionClosed",
     "ConnectionLostError",
+    "Constant",
     "Consumer",
     "ConsumerCancelledError",
+    "Counters",
     "EncodeError",
     "Exchange",
+    "Exponential",
     "FieldTable",
     "FieldValue",
+    "GiveUpAfter",
     "HandshakeError",
     "HopMQError",
     "Message",
@@ -96,6 +106,7 @@ __all__ = [
     "Queue",
     "QueueInfo",
     "Receipt",
+    "Recovery",
     "RequestTimeoutError",
     "ResourceLockedError",
     "Returned",
@@ -107,6 +118,7 @@ __all__ = [
     "__version__",
     "connect",
     "errors",
+    "events",
     "speedups_enabled",
     "speedups_reason",
 ]

@@ -10,6 +10,7 @@ HopMQError
 │  ├─ CredentialsError               the provider of credentials failed
 │  ├─ VhostNotFoundError             the virtual host is missing or forbidden (530)
 │  ├─ ConnectionLimitError           the broker takes no more connections (530)
+│  ├─ CertificateError               the broker's certificate is not trusted
 │  ├─ HandshakeError                 the peer does not speak AMQP 0-9-1, or not correctly
 │  └─ ConnectTimeoutError            also a TimeoutError
 ├─ ClosedError
@@ -122,6 +123,10 @@ class VhostNotFoundError(ConnectError):
 
 class ConnectionLimitError(ConnectError):
     """The broker takes no more connections of this user, for this virtual host or at all (530)."""
+
+
+class CertificateError(ConnectError):
+    """The broker's certificate is not trusted, or is for another name."""
 
 
 class HandshakeError(ConnectError):

@@ -1,46 +1,47 @@
-"""Channels as users meet them: what they share, consuming, and their end."""
+"""Channels as users meet them: what they share, and how they end or go on."""
 
 import asyncio
 import contextlib
 import logging
-import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pamqp.base import Frame
-from pamqp.commands import Basic, Channel as ChannelMethods
 
-from hopmq.client.consumer import Consumer, Handler
-from hopmq.client.message import FetchedMessage, Message
-from hopmq.client.opening import Opening
+from hopmq.client.consumer import Consumer
+from hopmq.client.consuming import ConsumeOperations
+from hopmq.client.keeping import TopologyRecord
 from hopmq.client.publisher import PublishOperations
-from hopmq.client.publishing import Publishing, Window
+from hopmq.client.publishing import OnDisconnect, Publishing, Window
 from hopmq.client.session import Session
 from hopmq.client.topology import TopologyChannel, TopologyOperations
 from hopmq.client.transaction import Transaction
 from hopmq.core.channel import ChannelCore
 from hopmq.core.replies import NOBODY
 from hopmq.core.states import ChannelState
-from hopmq.entities import Queue, name_of
-from hopmq.errors import ClosedError, EncodeError, RequestTimeoutError, UsageError
-from hopmq.typedefs import FieldTable
-from hopmq.wire import Returned, new_method
+from hopmq.errors import (
+    ChannelClosed,
+    ClosedError,
+    RequestTimeoutError,
+    UsageError,
+    channel_closed,
+)
+from hopmq.wire import Returned
 
 logger: logging.Logger = logging.getLogger("hopmq.client")
 
 R = TypeVar("R")
 
-_MAX_PREFETCH: Final = 65_535
-
 OnReturn = Callable[[Returned], None]
 
 
-class Channel(PublishOperations, TopologyOperations):
+class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
     """A channel: the unit of ordering, prefetch, confirms and transactions.
 
     Made by `connection.channel()`. A channel may be shared by any number of tasks. Declaring and
-    binding run beside it, so that a refusal never closes it.
+    binding run beside it, so that a refusal never closes it. It lives on when its connection
+    recovers, and its consumers with it.
 
     Attributes:
         on_return: Called with each mandatory message that came back; publishes on a channel
@@ -53,32 +54,45 @@ class Channel(PublishOperations, TopologyOperations):
         core: ChannelCore,
         topology: TopologyChannel,
         *,
+        confirms: bool,
+        prefetch: int,
         window: Window,
         publish_timeout: float,
+        on_disconnect: OnDisconnect,
     ) -> None:
         """Wrap an open channel of `session`."""
         self.on_return: OnReturn | None = None
         self._session = session
         self._core = core
         self._topology = topology
+        self._confirms = confirms
+        self._prefetch = prefetch
+        self._prefetch_on_wire = 0
         self._publish_timeout = publish_timeout
-        self._publishing = Publishing(core, window, session.held_back, session.loop)
+        self._publishing = Publishing(core, window, session.held_back, session.loop, on_disconnect)
         self._consumers: dict[str, Consumer] = {}
+        self._resumed: asyncio.Future[None] | None = None
         session.listen(core, self)
 
     def __repr__(self) -> str:
         """Show number, state and connection."""
-        return f"<Channel {self.number} {self._core.state.value} of {self._session.label}>"
+        state = self._core.state.value if self._resumed is None else "recovering"
+        return f"<Channel {self.number} {state} of {self._session.label}>"
 
     @property
     def number(self) -> int:
-        """The channel's id on the wire."""
+        """The channel's id on the wire; another one after a recovery."""
         return self._core.channel_id
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be used."""
-        return self._core.state is ChannelState.OPEN
+        """Whether it can be used at once; False also while it recovers."""
+        return self._core.state is ChannelState.OPEN and self._resumed is None
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether it waits for its connection: what is asked of it waits as well."""
+        return self._resumed is not None
 
     @property
     def unconfirmed(self) -> int:
@@ -86,127 +100,9 @@ class Channel(PublishOperations, TopologyOperations):
         confirms = self._core.confirms
         return 0 if confirms is None else len(confirms)
 
-    # --- consuming ---------------------------------------------------------------------------
-
-    def consume(
-        self,
-        queue: Queue | str,
-        handler: Handler | None = None,
-        *,
-        concurrency: int = 1,
-        no_ack: bool = False,
-        exclusive: bool = False,
-        priority: int | None = None,
-        consumer_tag: str | None = None,
-        arguments: FieldTable | None = None,
-    ) -> Opening[Consumer]:
-        """Subscribe to a queue (AMQP 0-9-1, basic.consume).
-
-        Without a handler, iterate over the consumer. With one, it is called with each message;
-        one that raises is logged and its message goes back to the queue.
-
-        Args:
-            queue: What to read.
-            handler: A coroutine function, run in `concurrency` long-lived tasks; or a plain
-                function, called in the reader itself, which must not block.
-            concurrency: How many messages a coroutine handler works on at once; at 1 their
-                order is kept.
-            no_ack: Take messages without settling them: what is lost on the way, or in this
-                process, is lost.
-            exclusive: Refuse, and be refused, other consumers.
-            priority: Consumers of higher priority are served first (RabbitMQ).
-            consumer_tag: Its name; unique on this channel.
-            arguments: Any others, such as `x-stream-offset`.
-
-        Raises:
-            NotFoundError: The queue does not exist. The broker closes this channel for it.
-            AccessRefusedError: The user may not read it, or another consumer is exclusive.
-        """
-        if concurrency < 1:
-            raise UsageError("concurrency is at least 1")
-        if handler is not None and not callable(handler):
-            raise UsageError(f"a handler is called with each message; {handler!r} cannot be")
-        table = dict(arguments or {})
-        if priority is not None:
-            table["x-priority"] = priority
-        tag = consumer_tag or f"hopmq-{secrets.token_hex(8)}"
-        method = new_method(
-            Basic.Consume,
-            queue=name_of(queue),
-            consumer_tag=tag,
-            no_ack=no_ack,
-            exclusive=exclusive,
-            arguments=table,
-        )
-        return Opening(lambda: self._consume(method, handler, concurrency))
-
-    async def get(self, queue: Queue | str, *, no_ack: bool = False) -> Message | None:
-        """Fetch one message; None when the queue is empty. Consuming is far cheaper.
-
-        Raises:
-            NotFoundError: The queue does not exist. The broker closes this channel for it.
-        """
-        fetched = self._session.core.codec.Fetched
-        method = new_method(Basic.Get, queue=name_of(queue), no_ack=no_ack)
-
-        def admit(reply: Any) -> None:
-            # At once: an ack of a later message in the same turn must not reach over this one.
-            if isinstance(reply, fetched) and not no_ack:
-                self._core.deliveries.unsettled.add(reply.delivery_tag)
-
-        def give_back(reply: Any) -> None:
-            if isinstance(reply, fetched) and not no_ack:
-                self._core.reject(reply.delivery_tag, requeue=True)
-
-        reply = await self._ask(
-            method, fetched, Basic.GetEmpty, before_reply=admit, on_abandoned=give_back
-        )
-        if not isinstance(reply, FetchedMessage):
-            return None
-        reply.context = self._core
-        return reply
-
-    async def set_prefetch(self, count: int) -> None:
-        """Bound the unsettled messages of each consumer started from now on; 0 is no bound.
-
-        RabbitMQ reads basic.qos this way: the count holds per consumer.
-        """
-        check_prefetch(count)
-        await self._ask(new_method(Basic.Qos, prefetch_count=count), Basic.QosOk)
-
-    async def flow(self, active: bool) -> bool:
-        """Ask the broker to send deliveries on this channel (AMQP 0-9-1, channel.flow).
-
-        What the broker asks of us by the same method is followed without further ado.
-
-        Returns:
-            Whether the broker sends them.
-
-        Raises:
-            UsageError: `active` is False. RabbitMQ does not implement that, and closes the
-                connection for it (540); bound the flow by prefetch, or cancel the consumer.
-        """
-        if not active:
-            raise UsageError(
-                "RabbitMQ does not implement channel.flow(active=False): "
-                "set a prefetch, or cancel the consumer"
-            )
-        reply = await self._ask(
-            new_method(ChannelMethods.Flow, active=active), ChannelMethods.FlowOk
-        )
-        return bool(reply.active)
-
-    async def recover(self) -> None:
-        """Have every unsettled message of this channel delivered again, perhaps elsewhere.
-
-        Messages already handed out are stale from now on: settling them does nothing.
-        """
-        settling = [consumer for consumer in self._consumers.values() if not consumer.no_ack]
-        waiter: asyncio.Future[Any] = self._session.loop.create_future()
-        self._core.recover(waiter, [consumer.consumer_tag for consumer in settling])
-        for consumer in settling:
-            consumer.discard_unread()
-        await self._session.wait(waiter, "Basic.Recover")
+    def consumers(self) -> list[Consumer]:
+        """List the consumers that were started here and have not ended."""
+        return [consumer for consumer in self._consumers.values() if consumer.is_wanted]
 
     def transaction(self) -> Transaction:
         """Return a block whose publishes and acks take effect together.
@@ -214,24 +110,28 @@ class Channel(PublishOperations, TopologyOperations):
         Raises:
             UsageError: The channel has confirms; open one with `confirms=False`.
         """
-        if self._core.confirms is not None:
+        if self._core.confirms is not None or (self._confirms and self.is_recovering):
             raise UsageError(
                 "a channel has confirms or transactions, not both: "
                 "open one with connection.channel(confirms=False)"
             )
-        return Transaction(self._ask, self._core, self._publishing)
+        return Transaction(self._usable, self._ask_on, self._core, self._publishing)
 
     # --- ending ------------------------------------------------------------------------------
 
     async def close(self) -> None:
         """Close the channel; unsettled messages go back to their queues. Idempotent."""
-        if self._core.state is not ChannelState.OPEN:
+        core = self._core
+        if self._resumed is not None:
+            self._session.forget(core, self)
+            self.channel_ended(channel_closed(200, "closed", by_peer=False))
+        if core.state is not ChannelState.OPEN:
             return
         waiter: asyncio.Future[Any] = self._session.loop.create_future()
-        self._core.close(waiter)
-        self._session.forget(self._core)
-        assert self._core.error is not None
-        self.channel_ended(self._core.error)
+        core.close(waiter)
+        self._session.forget(core, self)
+        assert core.error is not None
+        self.channel_ended(core.error)
         try:
             await self._session.wait(waiter, "Channel.Close")
         except ClosedError:
@@ -273,12 +173,36 @@ class Channel(PublishOperations, TopologyOperations):
         self._publishing.end(error)
         for consumer in list(self._consumers.values()):
             consumer.channel_ended(error)
+        if self._core.state is ChannelState.CLOSED:
+            self._core.error = error  # what ended its last link is not what ended it
+        self._resume_waiters()
+
+    def channel_refused(self, error: ChannelClosed) -> None:
+        """Wait to be opened again, or pass the end on."""
+        if self._session.keeper.keep_channel(self, error):
+            self._session.suspend(self)
+            self.suspend(error)
+        else:
+            self.channel_ended(error)
+
+    def suspend(self, error: ClosedError) -> None:
+        """Hold everything until `reopen`; what was delivered will be delivered again."""
+        if self._resumed is None:
+            self._resumed = self._session.loop.create_future()
+        self._publishing.suspend(error)
+        for consumer in list(self._consumers.values()):
+            consumer.suspend()
 
     def consumer_cancelled(self, consumer_tag: str) -> None:
-        """Pass the broker's cancel on."""
+        """Pass the broker's cancel on, unless the consumer will be back."""
         consumer = self._consumers.get(consumer_tag)
-        if consumer is not None:
-            consumer.cancelled_by_broker()
+        if consumer is None:
+            return
+        error = consumer.cancel_error()
+        if consumer.is_wanted and self._session.keeper.keep_consumer(consumer, error):
+            consumer.suspend()
+        else:
+            consumer.cancelled_by_broker(error)
 
     def message_returned(self, message: Returned) -> None:
         """Pass a return on; with confirms its publish knows already."""
@@ -296,18 +220,41 @@ class Channel(PublishOperations, TopologyOperations):
         """Write what was held back."""
         self._publishing.resume()
 
-    async def start(self, confirms: bool, prefetch: int) -> None:
+    async def start(self) -> None:
         """Set the new channel up, in one round trip; close it if that fails."""
-        requests = [self.set_prefetch(prefetch)] if prefetch else []
-        if confirms:
-            requests.append(self._select_confirms())
+        core = self._core
+        requests = [self._set_prefetch(core, self._prefetch)] if self._prefetch else []
+        if self._confirms:
+            requests.append(self._select_confirms(core))
         try:
             await asyncio.gather(*requests)
         except BaseException:
-            self._session.forget(self._core)
-            if self._core.state is ChannelState.OPEN:
-                self._core.close(NOBODY)
+            self._session.forget(core, self)
+            if core.state is ChannelState.OPEN:
+                core.close(NOBODY)
             raise
+
+    async def reopen(self) -> None:
+        """Stand on a new channel as before, but for the consumers, and publish again.
+
+        Raises:
+            HopMQError: It did not come about; the channel is suspended still.
+        """
+        core = await self._session.open_channel()
+        if not self._awaits_link():  # closed meanwhile
+            core.close(NOBODY)
+            return
+        self._core = core
+        self._prefetch_on_wire = 0
+        self._session.listen(core, self)
+        try:
+            await self.start()
+        except BaseException:
+            if self._awaits_link() and not self._session.ended.done():
+                self._session.suspend(self)
+            raise
+        self._publishing.resume_on(core)
+        self._resume_waiters()
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -318,65 +265,48 @@ class Channel(PublishOperations, TopologyOperations):
             # The callback is the user's: nothing may pass the reader.
             logger.exception("%r: on_return failed", self)
 
-    async def _select_confirms(self) -> None:
+    async def _select_confirms(self, core: ChannelCore) -> None:
         waiter: asyncio.Future[Any] = self._session.loop.create_future()
-        self._core.select_confirms(waiter)
+        core.select_confirms(waiter)
         await self._session.wait(waiter, "Confirm.Select")
 
-    async def _ask(
-        self,
-        method: Frame,
-        *replies: type,
-        before_reply: Callable[[Any], None] | None = None,
-        on_abandoned: Callable[[Any], None] | None = None,
-    ) -> Any:  # the reply is one of `replies`
-        waiter: asyncio.Future[Any] = self._session.loop.create_future()
-        self._core.request(
-            waiter, method, *replies, before_reply=before_reply, on_abandoned=on_abandoned
-        )
-        return await self._session.wait(waiter, method.name, on_abandoned)
+    def _awaits_link(self) -> bool:
+        return self._resumed is not None
+
+    def _resume_waiters(self) -> None:
+        resumed, self._resumed = self._resumed, None
+        if resumed is not None and not resumed.done():
+            resumed.set_result(None)
+
+    async def _usable(self) -> ChannelCore:
+        """Return the channel of the moment, after waiting for one if need be."""
+        await self._session.ready()
+        if self._resumed is not None:
+            try:
+                async with asyncio.timeout(self._session.request_timeout):
+                    await asyncio.shield(self._resumed)
+            except TimeoutError:
+                raise RequestTimeoutError(
+                    f"{self!r}: not sent: it was not open again within "
+                    f"{self._session.request_timeout:g} seconds"
+                ) from None
+        return self._core
+
+    async def _persist(self, attempt: Callable[[ChannelCore], Awaitable[R]]) -> R:
+        """Return what `attempt` does on the channel of the moment, or of the next link."""
+
+        async def on_current() -> R:
+            return await attempt(await self._usable())
+
+        return await self._session.persist(on_current)
+
+    @property
+    def _record(self) -> TopologyRecord:
+        return self._session.keeper.record
 
     async def _ask_topology(self, method: Frame, reply: type[R]) -> R:
-        self._core.check_open()
-        return await self._topology.ask(method, reply)
+        async def ask() -> R:
+            (await self._usable()).check_open()
+            return await self._topology.ask(method, reply)
 
-    async def _consume(
-        self, method: Basic.Consume, handler: Handler | None, concurrency: int
-    ) -> Consumer:
-        tag = method.consumer_tag
-        core = self._core
-        if tag in core.consumers:
-            # RabbitMQ closes the whole connection for this (530).
-            raise UsageError(f"consumer tag {tag!r} is in use on this channel")
-        session = self._session
-        consumer = Consumer(
-            core,
-            method.queue,
-            tag,
-            method.no_ack,
-            session.budget,
-            session.wait,
-            lambda tag: self._consumers.pop(tag, None),
-        )
-        core.check_open()
-        core.consumers[tag] = consumer.deliver_to(handler, concurrency)
-        self._consumers[tag] = consumer
-        started = False
-        try:
-            await self._ask(
-                method, Basic.ConsumeOk, on_abandoned=lambda _: consumer.stop_unwanted()
-            )
-            started = True
-        except EncodeError:
-            del core.consumers[tag]  # nothing was sent
-            raise
-        finally:
-            if not started:
-                consumer.abandon()
-        return consumer
-
-
-def check_prefetch(count: object) -> None:
-    """Refuse a prefetch that basic.qos cannot carry."""
-    if not isinstance(count, int) or not 0 <= count <= _MAX_PREFETCH:
-        raise UsageError(f"prefetch is 0 to {_MAX_PREFETCH}, not {count!r}")
+        return await self._session.persist(ask)

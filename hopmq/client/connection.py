@@ -2,20 +2,26 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from pamqp.base import Frame
 from pamqp.commands import Connection as ConnectionMethods
 
-from hopmq.client.channel import Channel, OnReturn, check_prefetch
+from hopmq.client.channel import Channel, OnReturn
 from hopmq.client.connect_options import check_timeout
+from hopmq.client.consuming import check_prefetch
+from hopmq.client.keeping import TopologyRecord
+from hopmq.client.lifecycle import Counters, Listener, State
 from hopmq.client.opening import Opening
-from hopmq.client.publishing import Window
+from hopmq.client.publishing import OnDisconnect, Window, check_on_disconnect
 from hopmq.client.session import Session
 from hopmq.client.topology import TopologyChannel, TopologyOperations
-from hopmq.core.states import ConnectionState
+from hopmq.core.connection import ConnectionCore
 from hopmq.errors import ClosedError, ConnectionClosed
+from hopmq.events import ConnectionEvent
 from hopmq.typedefs import FieldTable
 from hopmq.wire import new_method
 
@@ -27,15 +33,23 @@ R = TypeVar("R")
 class Connection(TopologyOperations):
     """An open connection to a broker, made by `hopmq.connect`.
 
-    It may be shared by any number of tasks of one event loop.
+    It may be shared by any number of tasks of one event loop. When its link ends, it connects
+    again, and what was declared and consumed on it is restored; see `hopmq.Recovery`.
     """
 
-    def __init__(self, session: Session, name: str, publish_timeout: float) -> None:
+    def __init__(
+        self,
+        session: Session,
+        topology: TopologyChannel,
+        name: str,
+        publish_timeout: float,
+        on_disconnect: OnDisconnect,
+    ) -> None:
         """Wrap a session whose handshake is complete."""
         self._session = session
-        self._core = session.core
-        self._topology = TopologyChannel(session.open_channel, session.wait)
+        self._topology = topology
         self._publish_timeout = publish_timeout
+        self._on_disconnect: OnDisconnect = on_disconnect
         self.name: str = name
 
     def __repr__(self) -> str:
@@ -45,16 +59,24 @@ class Connection(TopologyOperations):
     # --- what it is --------------------------------------------------------------------------
 
     @property
-    def state(self) -> str:
-        """`open`, `blocked`, `closing` or `closed`."""
-        if self.is_blocked:
-            return "blocked"
-        return self._core.state.value
+    def state(self) -> State:
+        """`open`, `blocked`, `recovering`, `closing` or `closed`."""
+        state = self._session.lifecycle.state
+        if state == "closing" and self._session.link.lost.done():
+            return "closed"
+        if state in {"open", "blocked"} and not self._session.is_open():
+            return "closed"  # in a process that was forked from this one
+        return state
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be used; also while blocked."""
-        return self._core.state is ConnectionState.OPEN
+        """Whether it can be used at once; also while blocked, but not while it recovers."""
+        return self.state in {"open", "blocked"}
+
+    @property
+    def counters(self) -> Counters:
+        """What has happened to it so far, counted; a snapshot."""
+        return replace(self._session.lifecycle.counters)
 
     @property
     def is_blocked(self) -> bool:
@@ -100,6 +122,44 @@ class Connection(TopologyOperations):
         """The negotiated number of channels."""
         return self._core.tuning.channel_max
 
+    # --- what happens to it ------------------------------------------------------------------
+
+    async def wait_for(self, *states: State, timeout: float | None = None) -> State:  # noqa: ASYNC109  # named in the error
+        """Wait until the state is one of these; return it.
+
+        Args:
+            states: Such as `"open"`, or `"open", "blocked"`.
+            timeout: Seconds to wait; None for as long as it takes.
+
+        Raises:
+            RequestTimeoutError: It was none of them in time.
+            ConnectionClosed: It has ended for good, and `"closed"` was not among them.
+        """
+        state = await self._session.lifecycle.wait_for(states, timeout)
+        if state not in states:
+            raise self._session.ended.result().again()
+        return state
+
+    def add_listener(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with each event, at once and within the reader: it must not block.
+
+        Returns:
+            What removes it again.
+        """
+        return self._session.lifecycle.add_listener(listener)
+
+    def events(self) -> AsyncIterator[ConnectionEvent]:
+        """Iterate over what happens to the connection, until it is closed.
+
+        A reader that does not keep up loses the oldest of a thousand events.
+        """
+        return self._session.lifecycle.events()
+
+    def channels(self) -> list[Channel]:
+        """List the channels that have not ended."""
+        listeners = self._session.listeners()
+        return [listener for listener in listeners if isinstance(listener, Channel)]
+
     # --- channels ----------------------------------------------------------------------------
 
     def channel(
@@ -110,6 +170,7 @@ class Connection(TopologyOperations):
         max_unconfirmed: int = 1000,
         max_unconfirmed_size: int = 64 * 1024 * 1024,
         publish_timeout: float | None = None,
+        on_disconnect: OnDisconnect | None = None,
         on_return: OnReturn | None = None,
     ) -> Opening[Channel]:
         """Open a channel: `await` it, or use it as `async with`.
@@ -120,6 +181,8 @@ class Connection(TopologyOperations):
             max_unconfirmed: Messages that may be unconfirmed at once; publishing waits beyond.
             max_unconfirmed_size: Bytes of bodies that may be unconfirmed at once.
             publish_timeout: Seconds a publish may take; the connection's by default.
+            on_disconnect: What publishes do while the connection recovers; the connection's by
+                default.
             on_return: Called with each mandatory message that comes back.
 
         Raises:
@@ -130,26 +193,39 @@ class Connection(TopologyOperations):
         check_prefetch(prefetch)
         if publish_timeout is not None:
             check_timeout("publish_timeout", publish_timeout)
+        if on_disconnect is not None:
+            check_on_disconnect(on_disconnect)
         window = Window(messages=max_unconfirmed, size=max_unconfirmed_size)
         timeout = self._publish_timeout if publish_timeout is None else publish_timeout
+        policy = self._on_disconnect if on_disconnect is None else on_disconnect
 
         async def opened() -> Channel:
-            core = await self._session.open_channel()
             channel = Channel(
-                self._session, core, self._topology, window=window, publish_timeout=timeout
+                self._session,
+                await self._session.open_channel(),
+                self._topology,
+                confirms=confirms,
+                prefetch=prefetch,
+                window=window,
+                publish_timeout=timeout,
+                on_disconnect=policy,
             )
             channel.on_return = on_return
-            await channel.start(confirms, prefetch)
+            await channel.start()
             return channel
 
-        return Opening(opened)
+        return Opening(lambda: self._session.persist(opened))
 
     async def update_secret(self, secret: str, reason: str = "refresh") -> None:
         """Give the broker a fresh password or token (RabbitMQ, connection.update-secret)."""
-        waiter: asyncio.Future[Any] = self._session.loop.create_future()
         method = new_method(ConnectionMethods.UpdateSecret, new_secret=secret, reason=reason)
-        self._core.request(waiter, method, ConnectionMethods.UpdateSecretOk)
-        await self._session.wait(waiter, "Connection.UpdateSecret")
+
+        async def update() -> None:
+            waiter: asyncio.Future[Any] = self._session.loop.create_future()
+            self._core.request(waiter, method, ConnectionMethods.UpdateSecretOk)
+            await self._session.wait(waiter, "Connection.UpdateSecret")
+
+        await self._session.persist(update)
 
     # --- ending ------------------------------------------------------------------------------
 
@@ -163,8 +239,10 @@ class Connection(TopologyOperations):
         Args:
             timeout: Seconds the broker has to agree; then the socket is dropped.
         """
-        link = self._session.link
-        link.close()
+        session = self._session
+        session.close()
+        await session.keeper.stop()
+        link = session.link
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.shield(link.lost)
@@ -181,11 +259,7 @@ class Connection(TopologyOperations):
         try:
             async with asyncio.timeout(timeout):
                 # Handlers may publish on any channel: all of them finish before one is closed.
-                channels = [
-                    listener
-                    for listener in self._session.listeners()
-                    if isinstance(listener, Channel)
-                ]
+                channels = self.channels()
                 await asyncio.gather(*(channel.stop_consuming() for channel in channels))
                 for channel in channels:
                     await channel.drain()
@@ -214,9 +288,20 @@ class Connection(TopologyOperations):
 
     # --- inside ------------------------------------------------------------------------------
 
+    @property
+    def _core(self) -> ConnectionCore:
+        return self._session.core
+
+    @property
+    def _record(self) -> TopologyRecord:
+        return self._session.keeper.record
+
     async def _ask_topology(self, method: Frame, reply: type[R]) -> R:
-        self._core.check_open()
-        return await self._topology.ask(method, reply)
+        async def ask() -> R:
+            self._core.check_open()
+            return await self._topology.ask(method, reply)
+
+        return await self._session.persist(ask)
 
 
 def _text(value: object) -> str:

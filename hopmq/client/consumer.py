@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from types import CoroutineType, TracebackType
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from hopmq.errors import (
     RequestTimeoutError,
     UsageError,
 )
+from hopmq.typedefs import FieldTable
 from hopmq.wire import new_method
 
 logger: logging.Logger = logging.getLogger("hopmq.client")
@@ -28,33 +30,58 @@ Handler = Callable[[Message], Awaitable[None] | None]
 """Called with each message; a coroutine function, or a plain one that must not block."""
 
 
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Subscription:
+    """What basic.consume asks for.
+
+    Attributes:
+        queue: The queue's name when it was asked first.
+        consumer_tag: The consumer's name on its channel.
+        no_ack: Whether messages need no settling.
+        exclusive: Whether other consumers are refused.
+        arguments: Its `x-` arguments.
+    """
+
+    queue: str
+    consumer_tag: str
+    no_ack: bool
+    exclusive: bool
+    arguments: FieldTable
+
+
 class Consumer:
     """A subscription to one queue.
 
-    Without a handler, iterate over it: `async for message in consumer`. The iteration ends when
-    the consumer is cancelled, and raises when the broker cancels it or the channel ends.
+    Without a handler, iterate over it: `async for message in consumer`. The iteration goes on when
+    the connection recovers. It ends when the consumer is cancelled, and raises when its channel
+    ends, or when the broker cancels it and it is not brought back.
 
     Attributes:
         consumer_tag: Its name on the channel.
         queue: The queue it reads.
         no_ack: Whether its messages need no settling.
+        prefetch: Unsettled messages it may have; 0 is no bound.
     """
 
     def __init__(
         self,
+        wanted: Subscription,
         channel: ChannelCore,
-        queue: str,
-        consumer_tag: str,
-        no_ack: bool,
+        prefetch: int,
         budget: ReadingBudget,
         wait: Callable[[asyncio.Future[Any], str], Awaitable[Any]],
-        forget: Callable[[str], object],
+        forget: Callable[["Consumer"], object],
     ) -> None:
-        """Belong to `channel`; `forget` is called with the tag once everything has ended."""
-        self.consumer_tag: str = consumer_tag
-        self.queue: str = queue
+        """Belong to `channel`; `forget` is called once everything has ended."""
+        self.consumer_tag: str = wanted.consumer_tag
+        self.queue: str = wanted.queue
+        self.no_ack: bool = wanted.no_ack
+        self.prefetch: int = prefetch
+        self._wanted = wanted
         self._channel = channel
-        self.no_ack: bool = no_ack
+        self._receive: Callable[[Any], None] = self._enqueue
+        self._is_live = False
+        self._is_adopted = False
         self._inbox = Inbox(budget)
         self._wait = wait
         self._forget = forget
@@ -74,8 +101,23 @@ class Consumer:
 
     @property
     def is_active(self) -> bool:
-        """Whether the broker delivers to it."""
-        return not self._ended.done() and not self._cancelling
+        """Whether the broker delivers to it; False also while it is brought back."""
+        return self._is_live and not self._ended.done() and not self._cancelling
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it was started and neither cancelled nor ended: active, or to be brought back."""
+        return self._is_adopted and not self._ended.done() and not self._cancelling
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether the broker has been asked to deliver to it and has not answered yet."""
+        return not self._is_live and self.consumer_tag in self._channel.consumers
+
+    @property
+    def was_cancelled(self) -> bool:
+        """Whether `cancel` has ended it."""
+        return self._is_adopted and self._cancelling
 
     def __aiter__(self) -> Self:
         """Iterate over the messages."""
@@ -98,7 +140,7 @@ class Consumer:
 
         Handlers at work are waited for. Does nothing on a consumer that has ended.
         """
-        if self.is_active:
+        if not self._ended.done() and not self._cancelling:
             self._cancelling = True
             try:
                 await self._ask_to_stop()
@@ -128,37 +170,73 @@ class Consumer:
 
     # --- for the channel ---------------------------------------------------------------------
 
-    def deliver_to(self, handler: Handler | None, concurrency: int) -> Callable[[Any], None]:
-        """Return what the core calls with each delivery."""
+    def deliver_to(self, handler: Handler | None, concurrency: int) -> None:
+        """Pass messages to `handler`, or to whoever iterates."""
         if handler is None:
-            return self._enqueue
+            return
         self._iterable = False
         if not _is_coroutine_function(handler):
-            return self._callback(handler)
+            self._receive = self._callback(handler)
+            return
         for number in range(concurrency):
             name = f"hopmq consumer {self.consumer_tag} worker {number}"
             worker = asyncio.create_task(self._work(handler), name=name)
             self._workers.add(worker)
             worker.add_done_callback(self._worker_ended)
-        return self._enqueue
 
-    def cancelled_by_broker(self) -> None:
-        """Take note of the broker's basic.cancel; what was delivered stays readable."""
-        self._end(
-            ConsumerCancelledError(
-                f"the broker cancelled consumer {self.consumer_tag} of queue {self.queue!r}: "
-                "the queue was deleted or has moved",
-                self.consumer_tag,
-            )
+    def begin_on(self, channel: ChannelCore, current_name: Callable[[str], str]) -> Basic.Consume:
+        """Take what arrives on this channel; return the request that asks for it."""
+        self._channel = channel
+        channel.consumers[self.consumer_tag] = self._receive
+        return self.request(current_name)
+
+    def request(self, current_name: Callable[[str], str]) -> Basic.Consume:
+        """Return what asks for it now."""
+        self.queue = current_name(self._wanted.queue)
+        return new_method(
+            Basic.Consume,
+            queue=self.queue,
+            consumer_tag=self.consumer_tag,
+            no_ack=self.no_ack,
+            exclusive=self._wanted.exclusive,
+            arguments=self._wanted.arguments,
         )
+
+    def started(self, channel: ChannelCore) -> None:
+        """Take note of the broker's consume-ok."""
+        if channel is self._channel:
+            self._is_live = True
+
+    def adopt(self) -> None:
+        """Take note that somebody has it: from now on it is to be brought back."""
+        self._is_adopted = True
+
+    def suspend(self) -> None:
+        """Wait to be brought back; the broker delivers again what was not settled."""
+        self._is_live = False
+        if not self.no_ack:
+            self.discard_unread()
+
+    def cancel_error(self) -> ConsumerCancelledError:
+        """Say that the broker has cancelled it."""
+        return ConsumerCancelledError(
+            f"the broker cancelled consumer {self.consumer_tag} of queue {self.queue!r}: "
+            "the queue was deleted or has moved",
+            self.consumer_tag,
+        )
+
+    def cancelled_by_broker(self, error: ConsumerCancelledError) -> None:
+        """End for the broker's basic.cancel; what was delivered stays readable."""
+        self._end(error)
 
     def discard_unread(self) -> None:
         """Drop what nobody has read; the broker takes it back."""
         self._inbox.take_all()
 
     def channel_ended(self, error: ClosedError) -> None:
-        """Take note that the channel is gone; what was delivered will be delivered again."""
-        self.discard_unread()
+        """End with the channel; what was delivered and needs settling is delivered again."""
+        if not self.no_ack:
+            self.discard_unread()
         self._end(error)
 
     def abandon(self) -> None:
@@ -166,23 +244,25 @@ class Consumer:
 
         Its tag stays taken until the broker has answered, and what it gets goes back.
         """
-        if self.consumer_tag in self._channel.consumers:
-            self._channel.consumers[self.consumer_tag] = self._return_at_once
+        consumers = self._channel.consumers
+        if self.consumer_tag in consumers:
+            consumers[self.consumer_tag] = self._return_at_once
         self._give_back()
         self._end(None)
 
-    def stop_unwanted(self) -> None:
+    def stop_unwanted(self, channel: ChannelCore) -> None:
         """Undo a basic.consume that nobody waits for any more."""
-        channel = self._channel
-        if channel.state is not ChannelState.OPEN:
+        if channel.state is not ChannelState.OPEN or self.is_wanted:
             return
         method = new_method(Basic.Cancel, consumer_tag=self.consumer_tag)
-        channel.request(NOBODY, method, Basic.CancelOk, on_abandoned=lambda _: self._forget_tag())
+        channel.request(
+            NOBODY, method, Basic.CancelOk, on_abandoned=lambda _: self._forget_tag(channel)
+        )
 
     # --- inside ------------------------------------------------------------------------------
 
-    def _forget_tag(self) -> None:
-        self._channel.consumers.pop(self.consumer_tag, None)
+    def _forget_tag(self, channel: ChannelCore) -> None:
+        channel.consumers.pop(self.consumer_tag, None)
 
     def _return_at_once(self, message: DeliveredMessage) -> None:
         self._admit(message)
@@ -205,9 +285,10 @@ class Consumer:
         return receive
 
     def _admit(self, message: DeliveredMessage) -> None:
-        message.context = self._channel
+        channel = self._channel
+        message.context = channel
         if not self.no_ack:
-            self._channel.deliveries.unsettled.add(message.delivery_tag)
+            channel.deliveries.unsettled.add(message.delivery_tag)
 
     async def _work(self, handler: Callable[[Message], Any]) -> None:
         """Run the handler on one message after the other, in one long-lived task."""
@@ -238,14 +319,15 @@ class Consumer:
 
     async def _ask_to_stop(self) -> None:
         """Send basic.cancel; what still comes before cancel-ok goes back."""
-        if self._channel.state is not ChannelState.OPEN:
-            return
+        channel = self._channel
+        if self.consumer_tag not in channel.consumers:
+            return  # the channel has ended, or the broker has cancelled it
         if not self.no_ack:
-            self._channel.consumers[self.consumer_tag] = self._return_at_once
+            channel.consumers[self.consumer_tag] = self._return_at_once
         waiter: asyncio.Future[Basic.CancelOk] = asyncio.get_running_loop().create_future()
         method = new_method(Basic.Cancel, consumer_tag=self.consumer_tag)
-        self._channel.request(
-            waiter, method, Basic.CancelOk, before_reply=lambda _: self._forget_tag()
+        channel.request(
+            waiter, method, Basic.CancelOk, before_reply=lambda _: self._forget_tag(channel)
         )
         await self._wait(waiter, "Basic.Cancel")
 
@@ -266,12 +348,12 @@ class Consumer:
         else:
             self._inbox.close(error.again)
         if not self._workers:
-            self._forget(self.consumer_tag)
+            self._forget(self)
 
     def _worker_ended(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
         if self._ended.done() and not self._workers:
-            self._forget(self.consumer_tag)
+            self._forget(self)
 
     async def _join_workers(self) -> None:
         current = asyncio.current_task()

@@ -20,16 +20,19 @@ class Receipt:
     Attributes:
         delivery_tag: The publish's number on its channel; 0 on a channel without confirms,
             where nothing is known but that the message was handed to the network.
+        resent: Whether it was written again on another link (`on_disconnect="resend"`), so that
+            it may have arrived more than once, under the same message id.
         retry_safe: False, since publishing again makes a duplicate.
     """
 
-    __slots__ = ("delivery_tag",)
+    __slots__ = ("delivery_tag", "resent")
 
     retry_safe: Final = False
 
-    def __init__(self, delivery_tag: int) -> None:
+    def __init__(self, delivery_tag: int, resent: bool = False) -> None:
         """Stand for the confirm of `delivery_tag`."""
         self.delivery_tag: int = delivery_tag
+        self.resent: bool = resent
 
     @property
     def confirmed(self) -> bool:
@@ -38,7 +41,8 @@ class Receipt:
 
     def __repr__(self) -> str:
         """Show the tag."""
-        return f"Receipt(delivery_tag={self.delivery_tag})"
+        resent = ", resent=True" if self.resent else ""
+        return f"Receipt(delivery_tag={self.delivery_tag}{resent})"
 
 
 class PublishHandle:
@@ -54,6 +58,9 @@ class PublishHandle:
     """
 
     __slots__ = ("_error", "_settled", "_waiters", "deadline", "delivery_tag", "size")
+
+    resent: bool = False
+    """Whether it was written more than once."""
 
     def __init__(self, size: int, deadline: float) -> None:
         """Start undecided."""
@@ -75,7 +82,7 @@ class PublishHandle:
         """The outcome as a value, a `Receipt` or an error; None while it is not known."""
         if not self._settled:
             return None
-        return self._error or Receipt(self.delivery_tag)
+        return self._error or Receipt(self.delivery_tag, self.resent)
 
     async def wait(self) -> None:
         """Wait until the outcome is known, without raising it."""
@@ -88,7 +95,7 @@ class PublishHandle:
             yield from self._waiter()
         if self._error is not None:
             raise self._error
-        return Receipt(self.delivery_tag)
+        return Receipt(self.delivery_tag, self.resent)
 
     def _waiter(self) -> asyncio.Future[None]:
         waiter = asyncio.get_running_loop().create_future()
@@ -126,12 +133,7 @@ class PublishHandle:
         if self._error is not None:
             self._end()
             return
-        unknown = PublishUnknownError(
-            f"sent, but its confirm cannot come any more: {error}. It may have arrived; publish "
-            "again only if a duplicate does no harm"
-        )
-        unknown.__cause__ = error
-        self._fail(unknown)
+        self._fail(unknown(error))
 
     def timed_out(self) -> None:
         """End as unknown: the deadline has passed."""
@@ -158,3 +160,13 @@ class PublishHandle:
                 if not waiter.done():
                     waiter.set_result(None)
             self._waiters = None
+
+
+def unknown(cause: HopMQError) -> PublishUnknownError:
+    """Return how a publish ends whose confirm can no longer come."""
+    error = PublishUnknownError(
+        f"sent, but its confirm cannot come any more: {cause}. It may have arrived; publish "
+        "again only if a duplicate does no harm"
+    )
+    error.__cause__ = cause
+    return error

@@ -5,20 +5,25 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from hopmq.client.outcome import PublishHandle
+from hopmq.client.resending import Content, LastingHandle, MessageIds
 from hopmq.core.channel import RETURN_TOKEN, ChannelCore
 from hopmq.core.states import ChannelState
 from hopmq.errors import (
     ClosedError,
     EncodeError,
+    HopMQError,
     PublishNotSentError,
     PublishNotSentTimeoutError,
     UsageError,
 )
 from hopmq.typedefs import Body
 from hopmq.wire import Properties
+
+OnDisconnect: TypeAlias = Literal["wait", "raise", "resend"]
+"""What a publish does while the connection recovers; see `connect`."""
 
 PERSISTENT_ONLY: Final = b"\x10\x00\x02"
 """An encoded property list that holds delivery mode 2 and nothing else."""
@@ -42,21 +47,27 @@ class Window:
             raise UsageError("a window holds at least one message and one byte")
 
 
-_Held: TypeAlias = tuple[PublishHandle, str, str, bool, Properties | bytes, Body]
+_Held: TypeAlias = tuple[PublishHandle, Content]
 
 
 class Publishing:
-    """Write publishes in order, as soon as the window, the socket and the broker allow it.
+    """Write publishes in order, as soon as the link, the window and the broker allow it.
 
     Attributes:
-        outside_transaction: True between the transactions of a channel that has them.
+        outside_transaction: Makes the error of whoever publishes on a channel that has
+            transactions while none is under way; None when that is no mistake.
     """
 
     __slots__ = (
         "_channel",
+        "_has_transactions",
         "_held",
         "_held_back",
+        "_ids",
         "_loop",
+        "_lost",
+        "_on_disconnect",
+        "_suspended",
         "_timer",
         "_timer_at",
         "_window",
@@ -69,6 +80,7 @@ class Publishing:
         window: Window,
         held_back: Callable[[], str | None],
         loop: asyncio.AbstractEventLoop,
+        on_disconnect: OnDisconnect = "wait",
     ) -> None:
         """Publish on `channel`; `held_back` says why its connection takes nothing now, if so."""
         self._channel = channel
@@ -78,7 +90,12 @@ class Publishing:
         self._held: deque[_Held] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
-        self.outside_transaction: bool = False
+        self._on_disconnect = on_disconnect
+        self._ids = MessageIds() if on_disconnect == "resend" else None
+        self._suspended: ClosedError | None = None
+        self._lost: list[LastingHandle] = []
+        self.outside_transaction: Callable[[], HopMQError] | None = None
+        self._has_transactions = False
 
     def start(
         self,
@@ -96,21 +113,27 @@ class Publishing:
             PublishNotSentError: The channel is closed.
             UsageError: The channel is transactional, and this is outside a transaction.
         """
-        if self.outside_transaction:
-            raise UsageError(
-                "this channel has transactions: publish within `async with channel.transaction()`"
-            )
+        if self.outside_transaction is not None:
+            raise self.outside_transaction()
         if not timeout > 0:
             raise PublishNotSentTimeoutError("not sent: its deadline had passed before")
         size = len(body) if type(body) is bytes else size_of(body)
-        handle = PublishHandle(size, self._loop.time() + timeout)
+        if self._ids is None:
+            handle = PublishHandle(size, self._loop.time() + timeout)
+        else:
+            properties = self._ids.identified(properties)
+            body = bytes(body) if isinstance(body, bytearray | memoryview) else body
+            content = (exchange, routing_key, mandatory, properties, body)
+            handle = LastingHandle(size, self._loop.time() + timeout, content, self._lost.append)
         if not self._held and self._has_room(size):
             try:
                 self._write(handle, exchange, routing_key, mandatory, properties, body)
             except ClosedError as error:
                 raise PublishNotSentError(f"not sent: {error}") from error
         else:
-            self._held.append((handle, exchange, routing_key, mandatory, properties, body))
+            if self._suspended is not None and self._on_disconnect == "raise":
+                raise self._not_sent(self._suspended)
+            self._held.append((handle, (exchange, routing_key, mandatory, properties, body)))
             self._watch_room()
         if handle.deadline < self._timer_at and not handle.done():
             self._arm(handle.deadline)
@@ -124,6 +147,8 @@ class Publishing:
         """Say what a message of `size` bytes would wait for; None when nothing."""
         if not self.is_full(size):
             return None
+        if self._suspended is not None:
+            return f"the connection is recovering ({self._suspended})"
         if not self._channel.flowing:
             return "the broker has stopped this channel (channel.flow)"
         return self._held_back() or (
@@ -133,35 +158,81 @@ class Publishing:
 
     def undecided(self) -> list[PublishHandle]:
         """Return the publishes that have no outcome yet, written or held, oldest first."""
-        return [*self._written(), *(held[0] for held in self._held)]
+        return [*self._written(), *self._lost, *(held[0] for held in self._held)]
 
     def withdraw(self, handle: PublishHandle) -> None:
-        """Drop a message that is still held; one that was written is not affected."""
+        """Drop a message that waits to be written; one that was written is not affected."""
         held = deque(publish for publish in self._held if publish[0] is not handle)
-        if len(held) < len(self._held):
+        lost = [publish for publish in self._lost if publish is not handle]
+        if len(held) < len(self._held) or len(lost) < len(self._lost):
             self._held = held
+            self._lost[:] = lost
             handle.refused(PublishNotSentError("not sent: withdrawn by its publisher"))
 
     def resume(self) -> None:
         """Write what is held, as far as there is room now."""
         while self._held and self._has_room(self._held[0][0].size):
-            publish = self._held.popleft()
+            handle, content = self._held.popleft()
             try:
-                self._write(*publish)
+                self._write(handle, *content)
             except (EncodeError, ClosedError) as error:
-                publish[0].refused(error)
+                handle.refused(error)
         self._watch_room()
+
+    def suspend(self, error: ClosedError) -> None:
+        """Write nothing until there is another channel to write on."""
+        self._suspended = error
+        if self._has_transactions and self.outside_transaction is None:
+            self.outside_transaction = lambda: self._transaction_lost(error)
+        if self._on_disconnect == "raise":
+            self._refuse_held(error)
+
+    def resume_on(self, channel: ChannelCore) -> None:
+        """Write on this channel from now on, what was lost with the last one first."""
+        self._channel = channel
+        self._suspended = None
+        again: list[_Held] = [(lost, lost.content) for lost in self._lost if not lost.done()]
+        self._lost.clear()
+        self._held.extendleft(reversed(again))
+        self.resume()
 
     def end(self, error: ClosedError) -> None:
         """Tell the publishers of held messages that the channel has ended."""
-        held, self._held = self._held, deque()
-        for handle, *_ in held:
-            not_sent = PublishNotSentError(f"not sent: {error}")
-            not_sent.__cause__ = error
-            handle.refused(not_sent)
+        self._suspended = None
+        lost = self._lost.copy()
+        self._lost.clear()
+        for handle in lost:
+            handle.refused(error)
+        self._refuse_held(error)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def begin_transaction(self) -> None:
+        """Let publishes through."""
+        self._has_transactions = True
+        self.outside_transaction = None
+
+    def end_transaction(self) -> None:
+        """Refuse publishes: without a commit they would wait for ever."""
+        self.outside_transaction = _outside_transaction
+
+    def _refuse_held(self, error: ClosedError) -> None:
+        held, self._held = self._held, deque()
+        for handle, _ in held:
+            handle.refused(self._not_sent(error))
+
+    @staticmethod
+    def _transaction_lost(error: ClosedError) -> PublishNotSentError:
+        return PublishNotSentError(
+            f"not sent: the broker has forgotten this transaction ({error}); begin it again"
+        )
+
+    @staticmethod
+    def _not_sent(error: ClosedError) -> PublishNotSentError:
+        not_sent = PublishNotSentError(f"not sent: {error}")
+        not_sent.__cause__ = error
+        return not_sent
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -191,7 +262,7 @@ class Publishing:
     def _has_room(self, size: int) -> bool:
         channel = self._channel
         if channel.state is not ChannelState.OPEN:
-            return True  # so that writing raises what closed it
+            return self._suspended is None  # so that writing raises what closed it
         if not channel.flowing or self._held_back() is not None:
             return False
         confirms = channel.confirms
@@ -222,11 +293,16 @@ class Publishing:
         for handle in written:
             if handle.deadline <= now:
                 handle.timed_out()
+        for handle in self._lost:
+            if handle.deadline <= now:
+                handle.timed_out()
+        self._lost[:] = [handle for handle in self._lost if not handle.done()]
         overdue = [held[0] for held in self._held if held[0].deadline <= now]
         self._held = deque(held for held in self._held if held[0].deadline > now)
         for handle in overdue:
             handle.refused(self._too_late(handle.size))
         left = [handle.deadline for handle in written if not handle.done()]
+        left += [handle.deadline for handle in self._lost]
         left += [held[0].deadline for held in self._held]
         self._timer = None
         self._arm(min(left, default=inf))
@@ -236,6 +312,19 @@ class Publishing:
         return PublishNotSentTimeoutError(
             f"not sent: the deadline passed while it was held back: {reason}"
         )
+
+
+def check_on_disconnect(policy: object) -> None:
+    """Refuse a policy that is none."""
+    if policy not in get_args(OnDisconnect):
+        known = ", ".join(repr(each) for each in get_args(OnDisconnect))
+        raise UsageError(f"on_disconnect is one of {known}, not {policy!r}")
+
+
+def _outside_transaction() -> UsageError:
+    return UsageError(
+        "this channel has transactions: publish within `async with channel.transaction()`"
+    )
 
 
 def size_of(body: Body) -> int:

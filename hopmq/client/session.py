@@ -1,19 +1,20 @@
-"""The inside of a connection: core, link and whoever listens to its events."""
+"""The inside of a connection: its link, and whoever waits for something on it."""
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, TypeVar
 
 from hopmq.client.inbox import ReadingBudget
+from hopmq.client.keeping import Keeper
+from hopmq.client.lifecycle import Lifecycle
+from hopmq.client.new_link import NewLink
 from hopmq.core.channel import ChannelCore
 from hopmq.core.connection import ConnectionCore
 from hopmq.core.events import (
     ChannelEnded,
     ConnectionBlocked,
     ConnectionEnded,
-    ConnectionOpened,
-    ConnectionRefused,
     ConnectionUnblocked,
     ConsumerCancelled,
     CoreEvent,
@@ -23,7 +24,14 @@ from hopmq.core.events import (
 )
 from hopmq.core.replies import NOBODY
 from hopmq.core.states import ConnectionState
-from hopmq.errors import ClosedError, ConnectionClosed, RequestTimeoutError
+from hopmq.errors import (
+    ChannelClosed,
+    ClosedError,
+    ConnectionClosed,
+    RequestTimeoutError,
+    connection_closed,
+)
+from hopmq.events import Blocked, Closed, Connected, Recovering, Unblocked
 from hopmq.transport.link import Link
 from hopmq.wire import Returned
 
@@ -39,7 +47,13 @@ class ChannelListener(Protocol):
     """What a session tells a channel."""
 
     def channel_ended(self, error: ClosedError) -> None:
-        """The channel or its connection is gone."""
+        """The channel or its connection is gone for good."""
+
+    def channel_refused(self, error: ChannelClosed) -> None:
+        """The broker has closed the channel."""
+
+    def suspend(self, error: ClosedError) -> None:
+        """The link is gone, and another will take its place."""
 
     def consumer_cancelled(self, consumer_tag: str) -> None:
         """The broker ended a consumer."""
@@ -52,40 +66,142 @@ class ChannelListener(Protocol):
 
 
 class Session:
-    """One link to a broker and everything that waits on it.
+    """What channels share: the link of the moment and its successors.
 
     Attributes:
-        core, link: The state machine and its socket.
+        core, link: The state machine of the link and its socket.
         label: Connection name and peer, for logs and errors.
+        lifecycle: Where the connection stands.
+        keeper: Decides what outlives the link.
         blocked: Why the broker takes no publishes, or None.
-        opened: Done when the handshake is.
+        ended: Done when the connection has ended for good.
         budget: Bounds what consumers have not read yet.
         flushed_early: Set when more was queued in one turn of the loop than is left for its end.
     """
 
     def __init__(
         self,
-        core: ConnectionCore,
+        new_link: NewLink,
         loop: asyncio.AbstractEventLoop,
-        label: str,
+        keeper: Keeper,
         request_timeout: float,
         max_unread_size: int,
     ) -> None:
-        """Prepare a link; nothing is connected yet."""
-        self.core: ConnectionCore = core
+        """Know the first link; `begin` takes it over."""
         self.loop: asyncio.AbstractEventLoop = loop
-        self.label: str = label
-        self.link: Link = Link(core, loop, self._on_events, self._resume_publishing, label)
+        self.keeper: Keeper = keeper
+        self.lifecycle: Lifecycle = Lifecycle()
+        self.core: ConnectionCore = new_link.core
+        self.link: Link = new_link.link
+        self.label: str = new_link.label
         self.blocked: str | None = None
-        self.opened: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[ConnectionClosed] = loop.create_future()
         self.request_timeout: float = request_timeout
         self.flushed_early: bool = False
         self.budget: ReadingBudget = ReadingBudget(
-            max_unread_size, self.link.pause_reading, self.link.resume_reading, self._is_awaiting
+            max_unread_size,
+            lambda: self.link.pause_reading(),
+            lambda: self.link.resume_reading(),
+            self._is_awaiting,
         )
         self._listeners: dict[int, ChannelListener] = {}
+        self._suspended: dict[ChannelListener, None] = {}
         self._requests = 0
+        self._ready: asyncio.Future[None] | None = None
+
+    # --- links -------------------------------------------------------------------------------
+
+    def begin(self, new_link: NewLink) -> None:
+        """Take over the first link; its handshake is complete."""
+        self.attach(new_link)
+        if self.is_open():
+            self.lifecycle.move("blocked" if self.blocked is not None else "open")
+
+    def attach(self, new_link: NewLink) -> None:
+        """Work on this link from now on; its handshake is complete."""
+        self.core = new_link.core
+        self.link = new_link.link
+        self.label = new_link.label
+        self.blocked = None
+        self.budget.paused = False
+        self.lifecycle.tell(Connected(connection=self.label))
+        new_link.hand_over(self._on_events, self._resume_publishing)
+
+    def restored(self) -> None:
+        """Let requests go on: what stood on the last link stands on this one."""
+        self.lifecycle.move("blocked" if self.blocked is not None else "open")
+        ready, self._ready = self._ready, None
+        if ready is not None and not ready.done():
+            ready.set_result(None)
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether the link has ended, and its successor is not restored yet."""
+        return self._ready is not None
+
+    async def ready(self) -> None:
+        """Wait while the connection recovers, for as long as a request may take.
+
+        Raises:
+            RequestTimeoutError: It did not recover in time.
+            ClosedError: It has ended for good.
+        """
+        if self._ready is None:
+            return
+        try:
+            async with asyncio.timeout(self.request_timeout):
+                await asyncio.shield(self._ready)
+        except TimeoutError:
+            raise RequestTimeoutError(
+                f"{self.label}: not sent: the connection is still recovering after "
+                f"{self.request_timeout:g} seconds"
+            ) from None
+
+    def end(self, error: ConnectionClosed) -> None:
+        """End the connection for good, with everything that is suspended."""
+        if self.ended.done():
+            return
+        self.blocked = None
+        if self.core.state is ConnectionState.CLOSED:
+            self.core.error = error  # what ended its last link is not what ended it
+        self.ended.set_result(error)
+        listeners = [*self._listeners.values(), *self._suspended]
+        self._listeners, self._suspended = {}, {}
+        for listener in listeners:
+            listener.channel_ended(error)
+        ready, self._ready = self._ready, None
+        if ready is not None and not ready.done():
+            ready.set_exception(error.again())
+            ready.exception()  # nobody may be waiting
+        self.lifecycle.tell(Closed(connection=self.label, error=error))
+        self.lifecycle.move("closing")
+        self.link.lost.add_done_callback(lambda _: self.lifecycle.move("closed"))
+
+    def close(self) -> None:
+        """Begin to close; whoever waits is told now, not when the peer has answered."""
+        if self.ended.done():
+            return
+        self.lifecycle.move("closing")
+        self.link.close()
+        self.end(connection_closed(200, "closed", by_peer=False))
+
+    async def persist(self, attempt: Callable[[], Awaitable[R]]) -> R:
+        """Return what `attempt` does, again on the next link where one ends in the middle.
+
+        Raises:
+            RequestTimeoutError: The connection did not recover, or the broker not answer, in time.
+            ClosedError: The channel or the connection has ended for good.
+        """
+        begun = self.loop.time()
+        while True:
+            await self.ready()
+            try:
+                return await attempt()
+            except ConnectionClosed:
+                if not self.is_recovering or self.loop.time() - begun > self.request_timeout:
+                    raise
+
+    # --- requests ----------------------------------------------------------------------------
 
     async def wait(
         self,
@@ -124,11 +240,6 @@ class Session:
         finally:
             self._requests -= 1
 
-    def abandon(self) -> None:
-        """Drop a link whose handshake nobody waits for any more."""
-        self.opened.cancel()
-        self.link.abort()
-
     async def open_channel(self) -> ChannelCore:
         """Return a new open channel."""
         waiter: asyncio.Future[Any] = self.loop.create_future()
@@ -138,11 +249,22 @@ class Session:
 
     def listen(self, channel: ChannelCore, listener: ChannelListener) -> None:
         """Tell `listener` what happens on `channel`."""
+        self._suspended.pop(listener, None)
         self._listeners[channel.channel_id] = listener
 
-    def forget(self, channel: ChannelCore) -> None:
+    def forget(self, channel: ChannelCore, listener: ChannelListener) -> None:
         """Stop telling about a channel that was closed from here."""
-        self._listeners.pop(channel.channel_id, None)
+        if self._listeners.get(channel.channel_id) is listener:
+            del self._listeners[channel.channel_id]
+        self._suspended.pop(listener, None)
+
+    def suspended(self) -> list[ChannelListener]:
+        """Return the channels that wait for a link, or for their turn on it."""
+        return list(self._suspended)
+
+    def suspend(self, listener: ChannelListener) -> None:
+        """Let a channel wait for its turn to be opened again."""
+        self._suspended[listener] = None
 
     def held_back(self) -> str | None:
         """Say why nothing may be published on this connection now; None when it may."""
@@ -156,8 +278,8 @@ class Session:
         return None
 
     def listeners(self) -> list[ChannelListener]:
-        """Return the listeners of all channels."""
-        return list(self._listeners.values())
+        """Return the listeners of all channels, suspended ones too."""
+        return [*self._listeners.values(), *self._suspended]
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -169,7 +291,7 @@ class Session:
         return any(channel.confirms is not None and len(channel.confirms) for channel in channels)
 
     def _resume_publishing(self) -> None:
-        for listener in self.listeners():
+        for listener in list(self._listeners.values()):
             listener.resume_publishing()
 
     def _on_events(self, events: list[CoreEvent]) -> None:
@@ -178,21 +300,12 @@ class Session:
 
     def _on_event(self, event: CoreEvent) -> None:
         match event:
-            case ConnectionOpened():
-                if not self.opened.done():
-                    self.opened.set_result(None)
-            case ConnectionRefused():
-                if not self.opened.done():
-                    self.opened.set_exception(event.error)
             case ConnectionEnded():
                 self._connection_ended(event.error)
             case ConnectionBlocked():
-                logger.warning("%s: blocked by the broker: %s", self.label, event.reason)
-                self.blocked = event.reason
+                self._blocked(event.reason)
             case ConnectionUnblocked():
-                logger.info("%s: unblocked", self.label)
-                self.blocked = None
-                self._resume_publishing()
+                self._unblocked()
             case _:
                 self._on_channel_event(event)
 
@@ -206,7 +319,7 @@ class Session:
                     level, "%s: channel %d closed: %s", self.label, event.channel, event.error
                 )
                 if listener is not None:
-                    listener.channel_ended(event.error)
+                    listener.channel_refused(event.error)
             case ConsumerCancelled(channel=channel) if channel in self._listeners:
                 self._listeners[channel].consumer_cancelled(event.consumer_tag)
             case MessageReturned(channel=channel) if channel in self._listeners:
@@ -217,17 +330,39 @@ class Session:
             case MessageSkipped():
                 logger.warning("%s: dropped a message of %d bytes", self.label, event.size)
 
+    def _blocked(self, reason: str) -> None:
+        logger.warning("%s: blocked by the broker: %s", self.label, reason)
+        self.blocked = reason
+        if self.lifecycle.state == "open":
+            self.lifecycle.move("blocked")
+        self.lifecycle.tell(Blocked(connection=self.label, reason=reason))
+
+    def _unblocked(self) -> None:
+        logger.info("%s: unblocked", self.label)
+        self.blocked = None
+        if self.lifecycle.state == "blocked":
+            self.lifecycle.move("open")
+        self.lifecycle.tell(Unblocked(connection=self.label))
+        self._resume_publishing()
+
     def _connection_ended(self, error: ConnectionClosed) -> None:
         if error.reply_code == 200 and not error.by_peer:  # reply-success
             logger.info("%s: closed", self.label)
         else:
             logger.warning("%s: connection ended: %s", self.label, error)
+        wanted = not self.ended.done() and self.lifecycle.state != "closing"
+        if not wanted or not self.keeper.keep_connection(error):
+            self.end(error)
+            return
         self.blocked = None
-        if not self.ended.done():
-            self.ended.set_result(error)
+        if self._ready is None:
+            self._ready = self.loop.create_future()
         listeners, self._listeners = self._listeners, {}
         for listener in listeners.values():
-            listener.channel_ended(error)
+            self._suspended[listener] = None
+            listener.suspend(error)
+        self.lifecycle.move("recovering")
+        self.lifecycle.tell(Recovering(connection=self.label, error=error))
 
     def is_open(self) -> bool:
         """Return whether requests can be sent."""

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 from pamqp.base import Frame
 from pamqp.commands import Exchange as ExchangeMethods, Queue as QueueMethods
 
+from hopmq.bindings import Binding
+from hopmq.client import topology_requests as requests
+from hopmq.client.keeping import TopologyRecord
 from hopmq.core.channel import ChannelCore
 from hopmq.core.replies import NOBODY
 from hopmq.core.states import ChannelState
@@ -80,9 +83,18 @@ class TopologyChannel:
 class TopologyOperations(ABC):
     """What connections and channels offer alike; no refusal affects either."""
 
+    @property
+    @abstractmethod
+    def _record(self) -> TopologyRecord:
+        """What hears of everything that was declared."""
+
     @abstractmethod
     async def _ask_topology(self, method: Frame, reply: type[R]) -> R:
         """Return the reply to a request on the topology channel."""
+
+    def _queue_name(self, queue: Queue | str) -> str:
+        """Return what a queue is called now."""
+        return self._record.current_name(name_of(queue))
 
     async def declare_queue(
         self,
@@ -118,18 +130,12 @@ class TopologyOperations(ABC):
             arguments=wanted.arguments if arguments is None else arguments,
         )
         reply = await self._ask_topology(
-            new_method(
-                QueueMethods.Declare,
-                queue=wanted.name,
-                passive=passive,
-                durable=wanted.durable,
-                exclusive=wanted.exclusive,
-                auto_delete=wanted.auto_delete,
-                arguments=wanted.arguments,
-            ),
-            QueueMethods.DeclareOk,
+            requests.declare_queue(wanted, passive), QueueMethods.DeclareOk
         )
-        return QueueInfo(reply.queue or "", reply.message_count or 0, reply.consumer_count or 0)
+        name = reply.queue or ""
+        if not passive:
+            self._record.declared(wanted, name)
+        return QueueInfo(name, reply.message_count or 0, reply.consumer_count or 0)
 
     async def declare_exchange(
         self,
@@ -169,18 +175,10 @@ class TopologyOperations(ABC):
             arguments=wanted.arguments if arguments is None else arguments,
         )
         await self._ask_topology(
-            new_method(
-                ExchangeMethods.Declare,
-                exchange=wanted.name,
-                exchange_type=wanted.type,
-                passive=passive,
-                durable=wanted.durable,
-                auto_delete=wanted.auto_delete,
-                internal=wanted.internal,
-                arguments=wanted.arguments,
-            ),
-            ExchangeMethods.DeclareOk,
+            requests.declare_exchange(wanted, passive), ExchangeMethods.DeclareOk
         )
+        if not passive:
+            self._record.declared(wanted)
         return wanted
 
     async def declare(self, *entities: Queue | Exchange) -> None:
@@ -208,15 +206,10 @@ class TopologyOperations(ABC):
         Raises:
             NotFoundError: One of them does not exist.
         """
-        await self._ask_topology(
-            new_method(
-                QueueMethods.Bind,
-                queue=name_of(queue),
-                exchange=name_of(exchange),
-                routing_key=routing_key,
-                arguments=arguments or {},
-            ),
-            QueueMethods.BindOk,
+        await self._bind(
+            Binding(
+                name_of(exchange), self._queue_name(queue), "queue", routing_key, arguments or {}
+            )
         )
 
     async def unbind(
@@ -228,15 +221,10 @@ class TopologyOperations(ABC):
         arguments: FieldTable | None = None,
     ) -> None:
         """Undo a `bind`; one that does not exist is no error in RabbitMQ."""
-        await self._ask_topology(
-            new_method(
-                QueueMethods.Unbind,
-                queue=name_of(queue),
-                exchange=name_of(exchange),
-                routing_key=routing_key,
-                arguments=arguments or {},
-            ),
-            QueueMethods.UnbindOk,
+        await self._unbind(
+            Binding(
+                name_of(exchange), self._queue_name(queue), "queue", routing_key, arguments or {}
+            )
         )
 
     async def bind_exchange(
@@ -248,15 +236,8 @@ class TopologyOperations(ABC):
         arguments: FieldTable | None = None,
     ) -> None:
         """Let messages of `source` that match reach `destination` (RabbitMQ, exchange.bind)."""
-        await self._ask_topology(
-            new_method(
-                ExchangeMethods.Bind,
-                destination=name_of(destination),
-                source=name_of(source),
-                routing_key=routing_key,
-                arguments=arguments or {},
-            ),
-            ExchangeMethods.BindOk,
+        await self._bind(
+            Binding(name_of(source), name_of(destination), "exchange", routing_key, arguments or {})
         )
 
     async def unbind_exchange(
@@ -268,21 +249,14 @@ class TopologyOperations(ABC):
         arguments: FieldTable | None = None,
     ) -> None:
         """Undo a `bind_exchange`."""
-        await self._ask_topology(
-            new_method(
-                ExchangeMethods.Unbind,
-                destination=name_of(destination),
-                source=name_of(source),
-                routing_key=routing_key,
-                arguments=arguments or {},
-            ),
-            ExchangeMethods.UnbindOk,
+        await self._unbind(
+            Binding(name_of(source), name_of(destination), "exchange", routing_key, arguments or {})
         )
 
     async def purge(self, queue: Queue | str) -> int:
         """Drop the messages that are ready in `queue`; return how many there were."""
         reply = await self._ask_topology(
-            new_method(QueueMethods.Purge, queue=name_of(queue)), QueueMethods.PurgeOk
+            new_method(QueueMethods.Purge, queue=self._queue_name(queue)), QueueMethods.PurgeOk
         )
         return reply.message_count or 0
 
@@ -294,12 +268,16 @@ class TopologyOperations(ABC):
         Raises:
             PreconditionFailedError: It is in use, or not empty, and the conditions forbid it.
         """
-        reply = await self._ask_topology(
-            new_method(
-                QueueMethods.Delete, queue=name_of(queue), if_unused=if_unused, if_empty=if_empty
-            ),
-            QueueMethods.DeleteOk,
-        )
+        name = self._queue_name(queue)
+        method = new_method(QueueMethods.Delete, queue=name, if_unused=if_unused, if_empty=if_empty)
+        # Its consumers may hear of it before we do: they are to end, and not to come back.
+        self._record.queue_doomed(name, True)
+        try:
+            reply = await self._ask_topology(method, QueueMethods.DeleteOk)
+        except ChannelClosed:
+            self._record.queue_doomed(name, False)
+            raise
+        self._record.queue_deleted(name)
         return reply.message_count or 0
 
     async def delete_exchange(self, exchange: Exchange | str, *, if_unused: bool = False) -> None:
@@ -312,3 +290,14 @@ class TopologyOperations(ABC):
             new_method(ExchangeMethods.Delete, exchange=name_of(exchange), if_unused=if_unused),
             ExchangeMethods.DeleteOk,
         )
+        self._record.exchange_deleted(name_of(exchange))
+
+    # --- inside ------------------------------------------------------------------------------
+
+    async def _bind(self, binding: Binding) -> None:
+        await self._ask_topology(*requests.bind(binding))
+        self._record.bound(binding)
+
+    async def _unbind(self, binding: Binding) -> None:
+        await self._ask_topology(*requests.unbind(binding))
+        self._record.unbound(binding)

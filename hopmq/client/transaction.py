@@ -13,7 +13,8 @@ from hopmq.core.channel import ChannelCore
 from hopmq.errors import ClosedError, RequestTimeoutError
 from hopmq.wire import new_method
 
-Ask = Callable[[Frame, type[Frame]], Awaitable[Frame]]
+Current = Callable[[], Awaitable[ChannelCore]]
+AskOn = Callable[[ChannelCore, Frame, type[Frame]], Awaitable[Frame]]
 
 
 class Transaction:
@@ -25,20 +26,27 @@ class Transaction:
 
     A channel that has had a transaction stays transactional: what is published there outside a
     block would wait for a commit that never comes, and is refused.
+
+    A transaction ends with its link: the broker forgets it, nothing of it takes effect, and the
+    block raises a `ClosedError`. Where the link ends during the commit, nobody can tell.
     """
 
-    __slots__ = ("_ask", "_channel", "_publishing")
+    __slots__ = ("_ask_on", "_channel", "_current", "_publishing")
 
-    def __init__(self, ask: Ask, channel: ChannelCore, publishing: Publishing) -> None:
-        """Work on `channel` by `ask`, which sends a method and returns its reply."""
-        self._ask = ask
+    def __init__(
+        self, current: Current, ask_on: AskOn, channel: ChannelCore, publishing: Publishing
+    ) -> None:
+        """Work on the channel that `current` returns by `ask_on`, which returns a reply."""
+        self._current = current
+        self._ask_on = ask_on
         self._channel = channel
         self._publishing = publishing
 
     async def commit(self) -> None:
         """Make what was done take effect; the next transaction begins."""
-        self._channel.deliveries.begin_transaction()
-        await self._ask(new_method(Tx.Commit), Tx.CommitOk)
+        channel = self._channel
+        channel.deliveries.begin_transaction()
+        await self._ask_on(channel, new_method(Tx.Commit), Tx.CommitOk)
 
     async def rollback(self) -> None:
         """Undo what was done; the next transaction begins.
@@ -46,16 +54,18 @@ class Transaction:
         Messages that were settled in it are unsettled again, here as at the broker, which does
         not deliver them anew: settle them again, or `recover`.
         """
-        deliveries = self._channel.deliveries
+        channel = self._channel
+        deliveries = channel.deliveries
         undone = deliveries.begin_transaction()
-        await self._ask(new_method(Tx.Rollback), Tx.RollbackOk)
+        await self._ask_on(channel, new_method(Tx.Rollback), Tx.RollbackOk)
         deliveries.unsettle(undone)
 
     async def __aenter__(self) -> Self:
         """Begin (tx.select is repeated without harm)."""
-        await self._ask(new_method(Tx.Select), Tx.SelectOk)
-        self._channel.deliveries.begin_transaction()
-        self._publishing.outside_transaction = False
+        self._channel = channel = await self._current()
+        await self._ask_on(channel, new_method(Tx.Select), Tx.SelectOk)
+        channel.deliveries.begin_transaction()
+        self._publishing.begin_transaction()
         return self
 
     async def __aexit__(
@@ -65,7 +75,7 @@ class Transaction:
         traceback: TracebackType | None,
     ) -> None:
         """Commit, or roll back after an error; that error is what the caller hears of."""
-        self._publishing.outside_transaction = True
+        self._publishing.end_transaction()
         if error is None:
             await self.commit()
             return

@@ -17,6 +17,7 @@ Entity: TypeAlias = Queue | Exchange | Binding
 
 _RESERVED: Final = "amq."
 _KEPT_NAMES: Final = 8
+_KEPT_DOOMED: Final = 1000
 
 
 @dataclass(slots=True, frozen=True)
@@ -67,6 +68,7 @@ class TopologyLedger:
         self._bindings_from: dict[str, dict[Binding, None]] = {}
         self._bindings_to: dict[tuple[str, str], dict[Binding, None]] = {}
         self._consumers: Counter[str] = Counter()
+        self._doomed: dict[str, None] = {}
 
     # --- what is wanted ----------------------------------------------------------------------
 
@@ -78,6 +80,11 @@ class TopologyLedger:
     def __iter__(self) -> Iterator[Exchange | WantedQueue | Binding]:
         """Iterate over what to restore, each entity after those that it needs."""
         return chain(self.exchanges(), self.queues(), self.bindings())
+
+    def __contains__(self, binding: Binding) -> bool:
+        """Return whether a binding is recorded, by whichever name of its queue."""
+        recorded = self._as_recorded(binding)
+        return recorded in self._bindings_from.get(recorded.source, ())
 
     def exchanges(self) -> list[Exchange]:
         """Return the exchanges to restore, as they were declared."""
@@ -132,6 +139,7 @@ class TopologyLedger:
             self._exchanges[entity.name] = entity
         else:
             self._queues[entity.name or name] = entity
+            self._doomed.pop(entity.name or name, None)
 
     def bound(self, binding: Binding) -> None:
         """Record a binding."""
@@ -165,6 +173,19 @@ class TopologyLedger:
         recorded = self._queues.get(first)
         if recorded is not None and recorded.auto_delete:
             self._remove_queue(first)
+
+    def queue_doomed(self, queue: str, doomed: bool) -> None:
+        """Remember that a queue is being deleted from here, or that this was refused."""
+        first = self._first_name(queue)
+        self._doomed.pop(first, None)
+        if doomed:
+            self._doomed[first] = None
+            if len(self._doomed) > _KEPT_DOOMED:
+                del self._doomed[next(iter(self._doomed))]
+
+    def is_doomed(self, queue: str) -> bool:
+        """Return whether a queue is being deleted from here, or was lately."""
+        return self._first_name(queue) in self._doomed
 
     def queue_deleted(self, queue: str) -> None:
         """Forget a queue, its bindings, and auto-delete exchanges that fed it alone."""

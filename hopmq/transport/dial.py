@@ -8,7 +8,7 @@ import ssl
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hopmq.errors import ConnectError, HandshakeError
+from hopmq.errors import CertificateError, ConnectError, HandshakeError
 from hopmq.transport.addresses import open_socket
 from hopmq.transport.link import Link
 from hopmq.transport.memory import connect_memory
@@ -49,6 +49,7 @@ async def dial(target: Target, link: Link) -> None:
     """Connect `link`.
 
     Raises:
+        CertificateError: The broker's certificate is not trusted.
         ConnectError: The address does not resolve, refuses, or its TLS handshake fails.
     """
     loop = asyncio.get_running_loop()
@@ -62,7 +63,7 @@ async def dial(target: Target, link: Link) -> None:
         sock = await open_socket(target.host, target.port)
         await loop.create_connection(lambda: link, sock=sock, **_tls_options(target))
     except ssl.SSLCertVerificationError as error:
-        raise ConnectError(
+        raise CertificateError(
             f"{target}: the broker's certificate is not trusted: {error.verify_message or error}; "
             "check the name in the URL, cacertfile and server_name_indication"
         ) from error

@@ -79,8 +79,8 @@ async def proxy(amqp_url: str) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def proxied(proxy: Proxy) -> AsyncIterator[Connection]:
-    """Return a connection through the relay."""
-    connection = await hopmq.connect(proxy.url, name="tests, by way of the relay")
+    """Return a connection through the relay; it ends with its link."""
+    connection = await hopmq.connect(proxy.url, name="tests, by way of the relay", recovery=None)
     yield connection
     proxy.answers.release()
     proxy.requests.release()

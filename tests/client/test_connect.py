@@ -85,7 +85,7 @@ async def test_an_error_of_several_urls_names_them_all(amqp_url: str) -> None:
     broker = urlsplit(amqp_url)
     wrong = f"amqp://guest:hush-hush@{broker.hostname}:{broker.port}"
     with pytest.raises(AuthenticationError) as caught:
-        await hopmq.connect([f"amqp://{dead}", wrong])
+        await hopmq.connect([f"amqp://{dead}", wrong], recovery=None)
     assert dead in str(caught.value)
     assert f"{broker.hostname}:{broker.port}" in str(caught.value)
     assert "hush-hush" not in str(caught.value)

@@ -13,6 +13,9 @@ ELSEWHERE = {
         "drain": "test_cancel_ending",
         "publish": "test_cancel_publish",
         "publish_many": "test_cancel_publish",
+        "reopen": "test_recovery_interrupted",
+        "start_consumer": "test_recovery_interrupted",
+        "try_consumer": "test_recovery_interrupted",
         "start": "test_cancel_requests",  # what `channel` does beyond opening
         "stop_consuming": "test_cancel_consume",
         "wait_for_confirms": "test_cancel_publish",
@@ -21,6 +24,7 @@ ELSEWHERE = {
         "close": "test_cancel_ending",
         "drain": "test_cancel_ending",
         "wait_closed": "test_cancel_ending",
+        "wait_for": "test_recovery_interrupted",
     },
     "Consumer": {
         "__anext__": "test_cancel_consume",

@@ -241,7 +241,10 @@ async def test_a_block_whose_connection_is_lost_raises_what_failed_inside(
     server: ScriptedServer,
 ) -> None:
     async def use() -> None:
-        async with hopmq.connect(server.url) as connection, connection.channel() as channel:
+        async with (
+            hopmq.connect(server.url, recovery=None) as connection,
+            connection.channel() as channel,
+        ):
             peer = await soon(server.peer())
             async with channel.consume("q") as consumer:
                 peer.reset()

@@ -33,7 +33,7 @@ async def test_a_black_holed_peer_is_found_within_two_intervals_of_a_second(
 ) -> None:
     async with Relay("127.0.0.1", server.port) as relay:
         url = f"amqp://guest:guest@127.0.0.1:{relay.port}"
-        connection = await soon(hopmq.connect(url, heartbeat=1))
+        connection = await soon(hopmq.connect(url, heartbeat=1, recovery=None))
         peer = await soon(server.peer())
         assert connection.heartbeat == 1
         channel = await soon(connection.channel())

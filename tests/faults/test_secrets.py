@@ -12,7 +12,8 @@ import pytest
 from pamqp.commands import Connection
 
 import hopmq
-from hopmq.client.connect import ConnectOptions, plan
+from hopmq.client.connect_options import ConnectOptions
+from hopmq.client.dialing import plan
 from hopmq.core.sasl import MECHANISMS, Credentials
 from hopmq.errors import HopMQError
 from hopmq.testing import RabbitMQ
@@ -277,7 +278,7 @@ async def test_tls_that_fails(
 
 
 async def test_a_connection_that_is_lost(server: ScriptedServer, evidence: Evidence) -> None:
-    connection = await soon(hopmq.connect(url_of(server)))
+    connection = await soon(hopmq.connect(url_of(server), recovery=None))
     peer = await soon(server.peer())
     channel = await soon(connection.channel())
     server.gate.drop("Basic.Ack")
@@ -298,7 +299,7 @@ async def test_a_connection_that_is_lost(server: ScriptedServer, evidence: Evide
 async def test_a_secret_that_is_refused_or_cannot_be_sent(
     server: ScriptedServer, evidence: Evidence
 ) -> None:
-    connection = await soon(hopmq.connect(url_of(server), request_timeout=0.05))
+    connection = await soon(hopmq.connect(url_of(server), recovery=None, request_timeout=0.05))
     peer = await soon(server.peer())
     await fails(evidence, connection.update_secret(FRESH + "\udc80"))
     await fails(evidence, connection.update_secret(FRESH * 100_000))

@@ -213,7 +213,7 @@ async def test_a_lost_tls_connection_is_a_lost_connection(
 ) -> None:
     async with ScriptedServer(server_context(certificates)) as server:
         url = f"{server.url}?cacertfile={certificates.authority}"
-        connection = await soon(hopmq.connect(url))
+        connection = await soon(hopmq.connect(url, recovery=None))
         server.gate.drop("Queue.DeclareOk")
         request = asyncio.create_task(connection.declare_queue("q"))
         await soon(server.peers[0].receives("Queue.Declare"))
@@ -226,7 +226,7 @@ async def test_a_lost_tls_connection_is_a_lost_connection(
 async def test_a_tls_peer_that_reads_nothing_pauses_publishers(certificates: Certificates) -> None:
     async with ScriptedServer(server_context(certificates)) as server:
         url = f"{server.url}?cacertfile={certificates.authority}"
-        connection = await soon(hopmq.connect(url))
+        connection = await soon(hopmq.connect(url, recovery=None))
         channel = await soon(connection.channel(confirms=False))
         server.peers[0].transport.pause_reading()
         task = asyncio.create_task(channel.publish_many([bytes(1 << 20)] * 32, routing_key="q"))

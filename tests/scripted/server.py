@@ -47,8 +47,9 @@ class ScriptedServer:
 
     # Any: the keywords of hopmq.connect, which checks them.
     async def connect(self, **options: Any) -> tuple[hopmq.Connection, Peer]:
-        """Return a client's connection and its other end."""
-        connection = await hopmq.connect(self.url, **{"name": "client", **options})
+        """Return a client's connection, which ends with its link, and its other end."""
+        options = {"name": "client", "recovery": None, **options}
+        connection = await hopmq.connect(self.url, **options)
         return connection, await self.peer()
 
     def _accept(self) -> Peer:

@@ -73,7 +73,7 @@ async def test_a_server_that_drops_the_link_is_a_lost_connection(
     in_process: InProcess, name: str
 ) -> None:
     async with asyncio.timeout(SECONDS):
-        connection = await hopmq.connect(f"memory://{name}")
+        connection = await hopmq.connect(f"memory://{name}", recovery=None)
         in_process.servers[0].link.abort()
         reason = await connection.wait_closed()
     assert isinstance(reason, ConnectionLostError)

@@ -49,7 +49,7 @@ async def faults(broker: Broker) -> Faults:
 @pytest.fixture
 async def connection(broker: Broker) -> AsyncIterator[Connection]:
     """Return an open connection named `subject`."""
-    connection = await hopmq.connect(broker.url, name="subject")
+    connection = await hopmq.connect(broker.url, name="subject", recovery=None)
     yield connection
     await connection.close()
 

@@ -32,7 +32,9 @@ async def connected(
         trusting = ssl.create_default_context(cafile=str(certificates.authority))
         secure = request.param == "tls"
         connection = await hopmq.connect(
-            broker.tls_url if secure else broker.unix_url, ssl_context=trusting if secure else None
+            broker.tls_url if secure else broker.unix_url,
+            ssl_context=trusting if secure else None,
+            recovery=None,
         )
         yield faults, connection
         faults.clear()
@@ -72,7 +74,7 @@ async def test_a_fault_outlives_a_restart(
     nack = faults.nack()
     cut = faults.cut("Queue.Delete")
     await broker.restart(keep=False)
-    async with hopmq.connect(broker.url) as again, again.channel() as channel:
+    async with hopmq.connect(broker.url, recovery=None) as again, again.channel() as channel:
         await again.declare_queue("q")
         with pytest.raises(hopmq.PublishNackedError):
             await channel.publish(b"", routing_key="q")

@@ -1,0 +1,79 @@
+"""Publishes that go again on the next link when their confirm did not come on the last one."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from typing import Final, TypeAlias
+
+from hopmq.client.outcome import PublishHandle, unknown
+from hopmq.errors import HopMQError
+from hopmq.typedefs import Body
+from hopmq.wire import Properties
+
+Content: TypeAlias = tuple[str, str, bool, Properties | bytes, Body]
+"""Exchange, routing key, mandatory, properties and body."""
+
+_PERSISTENT: Final = 2
+
+
+class LastingHandle(PublishHandle):
+    """A publish that outlives its link, with all that is needed to write it again.
+
+    Attributes:
+        content: What is published.
+        resent: Whether it was written more than once, so that it may have arrived more than once.
+    """
+
+    __slots__ = ("_lost_by", "_take_back", "content", "resent")
+
+    def __init__(
+        self,
+        size: int,
+        deadline: float,
+        content: Content,
+        take_back: Callable[["LastingHandle"], None],
+    ) -> None:
+        """Start undecided; `take_back` is called when the confirm of what was written is lost."""
+        super().__init__(size, deadline)
+        self.content: Content = content
+        self.resent: bool = False
+        self._take_back = take_back
+        self._lost_by: HopMQError | None = None
+
+    def lost(self, error: HopMQError) -> None:
+        """Wait for the next link; a message that came back has its outcome already."""
+        if self._settled:
+            return
+        if self._error is not None:
+            self._end()
+            return
+        self._lost_by = error
+        self.resent = True
+        self._take_back(self)
+
+    def refused(self, error: HopMQError) -> None:
+        """End without having been sent again; as unknown, if it was sent before."""
+        self._fail(error if self._lost_by is None else unknown(self._lost_by))
+
+
+class MessageIds:
+    """Names for messages that have none, so that a consumer can tell what comes twice."""
+
+    __slots__ = ("_numbers", "_prefix")
+
+    def __init__(self) -> None:
+        """Begin a series that no other publisher has."""
+        self._prefix = f"hopmq-{secrets.token_hex(8)}"
+        self._numbers = count(1)
+
+    def identified(self, properties: Properties | bytes) -> Properties:
+        """Return the properties with a message id."""
+        if isinstance(properties, bytes):
+            return Properties(delivery_mode=_PERSISTENT, message_id=self._next())
+        if properties.message_id is not None:
+            return properties
+        return replace(properties, message_id=self._next())
+
+    def _next(self) -> str:
+        return f"{self._prefix}-{next(self._numbers)}"

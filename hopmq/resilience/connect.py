@@ -1,0 +1,134 @@
+"""Connect, and stay connected."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Sequence
+from typing import Final
+
+from hopmq.client.connect_options import ConnectOptions, check_urls
+from hopmq.client.connection import Connection
+from hopmq.client.dialing import plan
+from hopmq.client.keeping import NoKeeper
+from hopmq.client.opening import Opening
+from hopmq.client.publishing import OnDisconnect, check_on_disconnect
+from hopmq.client.session import Session
+from hopmq.client.topology import TopologyChannel
+from hopmq.resilience.policy import Recovery
+from hopmq.resilience.reconnector import Reconnector
+from hopmq.resilience.recovery import ConnectionKeeper
+from hopmq.typedefs import FieldTable
+from hopmq.url import DEFAULT_URL, parse_url
+from hopmq.wire.limits import DEFAULT_MAX_MESSAGE_SIZE
+
+logger: logging.Logger = logging.getLogger("hopmq.connection")
+
+_DEFAULT_RECOVERY: Final = Recovery()
+
+
+def connect(
+    urls: str | Sequence[str] = DEFAULT_URL,
+    *,
+    name: str | None = None,
+    username: str | None = None,
+    password: str | None = None,
+    vhost: str | None = None,
+    heartbeat: int | None = None,
+    frame_max: int | None = None,
+    channel_max: int | None = None,
+    connect_timeout: float | None = None,
+    request_timeout: float = 30.0,
+    publish_timeout: float = 30.0,
+    ssl_context: ssl.SSLContext | None = None,
+    auth_mechanisms: Sequence[str] | None = None,
+    client_properties: FieldTable | None = None,
+    max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
+    max_unread_size: int = 64 * 1024 * 1024,
+    recovery: Recovery | None = _DEFAULT_RECOVERY,
+    on_disconnect: OnDisconnect = "wait",
+) -> Opening[Connection]:
+    """Connect to a broker: `await` it, or use it as `async with`.
+
+    When its link ends, the connection comes back by itself: see `Recovery`. Connecting for the
+    first time is tried once for each URL.
+
+    Args:
+        urls: One URL, or several that are tried in random order. `amqp://user:password@host:port/vhost`,
+            `amqps://...`, `amqp+unix:///path?vhost=...`, or `memory://name/vhost` for the embedded
+            broker of that name within this process and event loop, which is started if need be.
+            With RabbitMQ's URI query parameters (cacertfile, certfile, keyfile, verify,
+            server_name_indication, auth_mechanism, heartbeat, connection_timeout in milliseconds,
+            channel_max, frame_max) and `name`. Both no path and `/` mean virtual host `/`; others are percent-encoded.
+        name: What the broker shows for this connection; host, program and process by default.
+        username: Overrides the URL's; guest by default.
+        password: Overrides the URL's; guest by default.
+        vhost: Overrides the URL's.
+        heartbeat: Seconds; the lower of both sides holds, 0 turns heartbeats off. Default 60.
+        frame_max: Bytes of the largest frame; the lower of both sides holds.
+        channel_max: Number of channels; the lower of both sides holds. Default 2047.
+        connect_timeout: Seconds for each URL, from the DNS query to open-ok. Default 10.
+        request_timeout: Seconds the broker has to answer a request.
+        publish_timeout: Seconds a publish may take, unless it says otherwise.
+        ssl_context: Used for amqps URLs instead of what their parameters describe.
+        auth_mechanisms: SASL mechanisms in order of preference: PLAIN, AMQPLAIN, EXTERNAL.
+        client_properties: Shown by the broker beside our own.
+        max_message_size: Bytes of the largest message body accepted from the broker.
+        max_unread_size: Bytes of messages that may wait unread before the socket is left unread.
+        recovery: How the connection comes back; None lets it end with its link, and has URLs
+            tried in their order.
+        on_disconnect: What a publish does while the connection recovers. `"wait"` holds it until
+            its deadline; what was sent and not confirmed ends as unknown. `"raise"` ends it as
+            not sent, at once. `"resend"` waits, and sends what was not confirmed again, in order
+            and with the message id it had, so that it arrives at least once.
+
+    Raises:
+        UsageError: A URL or an option is not valid.
+        AuthenticationError: The credentials were refused.
+        VhostNotFoundError: The virtual host does not exist, or is not for this user.
+        ConnectTimeoutError: No connection within `connect_timeout`.
+        HandshakeError: The peer does not speak AMQP 0-9-1.
+        ConnectError: Any other reason. With several URLs, the last one's error is raised and
+            the message names all.
+    """
+    options = ConnectOptions(
+        name=name,
+        username=username,
+        password=password,
+        vhost=vhost,
+        heartbeat=heartbeat,
+        frame_max=frame_max,
+        channel_max=channel_max,
+        connect_timeout=connect_timeout,
+        request_timeout=request_timeout,
+        publish_timeout=publish_timeout,
+        ssl_context=ssl_context,
+        auth_mechanisms=auth_mechanisms,
+        client_properties=client_properties or {},
+        max_message_size=max_message_size,
+        max_unread_size=max_unread_size,
+    )
+    check_on_disconnect(on_disconnect)
+    plans = [plan(parse_url(url), options) for url in check_urls(urls)]
+
+    async def opened() -> Connection:
+        reconnector = Reconnector(plans, recovery)
+        new_link = await reconnector.first()
+        keeper = None if recovery is None else ConnectionKeeper(recovery, reconnector)
+        session = Session(
+            new_link,
+            asyncio.get_running_loop(),
+            NoKeeper() if keeper is None else keeper,
+            options.request_timeout,
+            options.max_unread_size,
+        )
+        topology = TopologyChannel(session.open_channel, session.wait)
+        if keeper is not None:
+            keeper.look_after(session, topology)
+        connection = Connection(
+            session, topology, plans[0].name, options.publish_timeout, on_disconnect
+        )
+        session.begin(new_link)
+        logger.info("%s: connected to %s %s", session.label, connection.product, connection.version)
+        return connection
+
+    return Opening(opened)

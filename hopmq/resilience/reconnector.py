@@ -1,0 +1,117 @@
+"""Open links: the first, and each that follows, by whichever host answers."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from hopmq.client.dialing import Plan, open_link
+from hopmq.client.new_link import NewLink
+from hopmq.errors import ConnectError
+from hopmq.resilience.backoff import SYSTEM_CHANCE, Constant
+from hopmq.resilience.hosts import Hosts
+from hopmq.resilience.policy import Recovery, is_refusal
+
+logger: logging.Logger = logging.getLogger("hopmq.connection")
+
+OnFailed = Callable[[str, ConnectError, bool], None]
+"""Told an address, why it failed, and whether that was a refusal."""
+
+
+class Reconnector:
+    """The hosts of one connection, and what became of the attempts to reach them.
+
+    Attributes:
+        attempts: How many were made since the last link ended.
+        last_error: Why the last one failed, if it did.
+    """
+
+    def __init__(self, plans: Sequence[Plan], recovery: Recovery | None) -> None:
+        """Know the hosts; nothing is connected yet."""
+        self._plans = plans
+        self._recovery = recovery or Recovery(backoff=Constant(0.0), shuffle=False)
+        self._hosts = Hosts(
+            range(len(plans)),
+            self._recovery.backoff,
+            stable_after=self._recovery.stable_after,
+            shuffle=self._recovery.shuffle,
+        )
+        self._host: int | None = None
+        self._refusals = 0
+        self._reasons: dict[str, str] = {}
+        self.attempts: int = 0
+        self.last_error: ConnectError | None = None
+
+    async def first(self) -> NewLink:
+        """Try every host once.
+
+        Raises:
+            ConnectError: None could be reached; of the last one's class, naming all.
+        """
+        order = list(range(len(self._plans)))
+        if self._recovery.shuffle:
+            SYSTEM_CHANCE.shuffle(order)
+        failures: list[tuple[str, ConnectError]] = []
+        for host in order:
+            address = self._plans[host].address
+            try:
+                return await self._open(host)
+            except ConnectError as error:
+                logger.info("%s: cannot connect: %s", address, error)
+                failures.append((address, error))
+        last = failures[-1][1]
+        if len(failures) == 1:
+            raise last
+        tried = "; ".join(f"{address}: {error}" for address, error in failures)
+        raise type(last)(f"none of {len(failures)} brokers could be reached: {tried}") from last
+
+    def lost(self) -> None:
+        """Take note that the link of the moment has ended."""
+        if self._host is not None:
+            self._hosts.failed(self._host, _now())
+        self._host = None
+        self._refusals = 0
+        self._reasons.clear()
+        self.attempts = 0
+        self.last_error = None
+
+    async def again(self, on_failed: OnFailed) -> NewLink | None:
+        """Try hosts, with back-off, until one answers; return None to give up."""
+        while True:
+            chosen = self._hosts.choose(_now())
+            if chosen is None or self._is_refused_for_good():
+                return None
+            host, delay = chosen
+            if self._refusals and self._refusals % len(self._plans) == 0:
+                delay = max(delay, self._recovery.refusal_delay)
+            await asyncio.sleep(delay)
+            self.attempts += 1
+            try:
+                return await self._open(host)
+            except ConnectError as error:
+                self._failed(host, error, on_failed)
+
+    async def _open(self, host: int) -> NewLink:
+        new_link = await open_link(self._plans[host])
+        self._hosts.connected(host, _now())
+        self._host = host
+        return new_link
+
+    def _failed(self, host: int, error: ConnectError, on_failed: OnFailed) -> None:
+        self._hosts.failed(host, _now())
+        self.last_error = error
+        refused = is_refusal(error)
+        self._refusals = self._refusals + 1 if refused else 0
+        address, reason = self._plans[host].address, str(error)
+        if self._reasons.get(address) != reason:
+            self._reasons[address] = reason
+            level = logging.ERROR if refused else logging.INFO
+            logger.log(level, "%s: cannot connect again, still trying: %s", address, reason)
+        on_failed(address, error, refused)
+
+    def _is_refused_for_good(self) -> bool:
+        bound = self._recovery.max_refusals
+        return bound is not None and self._refusals >= bound * len(self._plans)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,182 @@
+"""Keep a connection alive beyond its link."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from hopmq.client.channel import Channel
+from hopmq.client.consumer import Consumer
+from hopmq.client.session import Session
+from hopmq.client.topology import TopologyChannel
+from hopmq.errors import (
+    ChannelClosed,
+    ConnectError,
+    ConnectionClosed,
+    ConnectionLostError,
+    ConsumerCancelledError,
+)
+from hopmq.events import AttemptFailed, ChannelLost, ConsumerLost, Recovered
+from hopmq.resilience.ledger import TopologyLedger
+from hopmq.resilience.policy import Recovery, outlives, reopens
+from hopmq.resilience.reconnector import Reconnector
+from hopmq.resilience.restoration import Restoration
+
+logger: logging.Logger = logging.getLogger("hopmq.connection")
+
+
+class ConnectionKeeper:
+    """Bring a connection back, and what was on it; the client's `Keeper`.
+
+    One task at a time does the work, and none is there while there is nothing to do.
+
+    Attributes:
+        record: What the connection has declared.
+    """
+
+    def __init__(self, recovery: Recovery, reconnector: Reconnector) -> None:
+        """Wait for a connection to look after."""
+        self.record: TopologyLedger = TopologyLedger(recovery.recover)
+        self._recovery = recovery
+        self._reconnector = reconnector
+        self._session: Session
+        self._restoration: Restoration
+        self._task: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+        self._lost_at = 0.0
+
+    def look_after(self, session: Session, topology: TopologyChannel) -> None:
+        """Keep this connection."""
+        self._session = session
+        self._restoration = Restoration(
+            session, topology, self.record, self._recovery.entity_backoff
+        )
+
+    # --- for the connection ------------------------------------------------------------------
+
+    def keep_connection(self, error: ConnectionClosed) -> bool:
+        """Connect again, unless it was closed here or for a mistake of ours."""
+        if not outlives(error):
+            return False
+        if not self._session.is_recovering:
+            self._lost_at = self._session.loop.time()
+        self._reconnector.lost()
+        self._start(self._recover())
+        return True
+
+    def keep_channel(self, channel: Channel, error: ChannelClosed) -> bool:
+        """Open it again where a consumer that was brought back cost it, or as it is wished."""
+        reopened = self._restoration.has_cost(channel, error) or reopens(self._recovery, error)
+        self._session.lifecycle.tell(
+            ChannelLost(
+                connection=self._session.label,
+                channel=channel.number,
+                error=error,
+                reopened=reopened,
+            )
+        )
+        if reopened:
+            self._heal()
+        return reopened
+
+    def keep_consumer(self, consumer: Consumer, error: ConsumerCancelledError) -> bool:
+        """Declare its queue again, if it was declared here, and subscribe again.
+
+        Unless the queue was deleted from here.
+        """
+        if self.record.is_doomed(consumer.queue):
+            return False
+        self._restoration.miss_queue(consumer.queue)
+        self._session.lifecycle.tell(
+            ConsumerLost(
+                connection=self._session.label,
+                consumer_tag=consumer.consumer_tag,
+                queue=consumer.queue,
+                error=error,
+            )
+        )
+        self._heal()
+        return True
+
+    async def stop(self) -> None:
+        """Bring nothing back any more."""
+        self._cancel()
+        while self._ending:
+            await asyncio.wait(self._ending)
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _heal(self) -> None:
+        """See to what is missing, now; a recovery under way will come to it."""
+        if self._task is None:
+            self._start(self._restoration.complete())
+        else:
+            self._restoration.wake()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._cancel()
+        name = f"hopmq recovery of {self._session.label}"
+        self._task = task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._done)
+
+    def _cancel(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            self._ending.add(task)
+            task.cancel()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        if self._task is task:
+            self._task = None
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        logger.error("%s: recovery failed", self._session.label, exc_info=error)
+        self._session.link.abort()
+        self._session.end(ConnectionLostError(f"its recovery failed: {error!r}"))
+
+    async def _recover(self) -> None:
+        session = self._session
+        new_link = await self._reconnector.again(self._attempt_failed)
+        if new_link is None:
+            session.end(self._given_up())
+            return
+        session.attach(new_link)
+        self._restoration.begin()
+        try:
+            complete = await self._restoration.attempt()
+        except ConnectionClosed:
+            return  # this link has ended too, and another task sees to it
+        if not session.is_open():
+            return
+        session.restored()
+        seconds = session.loop.time() - self._lost_at
+        logger.info(
+            "%s: recovered after %.1f seconds%s",
+            session.label,
+            seconds,
+            "" if complete else ", but for what is missing still",
+        )
+        session.lifecycle.tell(
+            Recovered(
+                connection=session.label, seconds=seconds, attempts=self._reconnector.attempts
+            )
+        )
+        if not complete:
+            await self._restoration.complete()
+
+    def _attempt_failed(self, address: str, error: ConnectError, refused: bool) -> None:
+        self._session.lifecycle.tell(
+            AttemptFailed(
+                connection=self._session.label, address=address, error=error, refused=refused
+            )
+        )
+
+    def _given_up(self) -> ConnectionClosed:
+        last = self._reconnector.last_error
+        error = ConnectionLostError(
+            f"its link has ended, and no other came about in {self._reconnector.attempts} "
+            f"attempts: {last}"
+        )
+        error.__cause__ = last
+        return error

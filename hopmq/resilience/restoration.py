@@ -1,0 +1,319 @@
+"""Put back on a link what is wanted and missing: each by itself, all of it pipelined."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, TypeVar
+
+from pamqp.commands import Basic, Exchange as ExchangeMethods, Queue as QueueMethods
+
+from hopmq.bindings import Binding
+from hopmq.client import topology_requests as requests
+from hopmq.client.channel import Channel
+from hopmq.client.consumer import Consumer
+from hopmq.client.session import Session
+from hopmq.client.topology import TopologyChannel
+from hopmq.entities import Exchange, Queue
+from hopmq.errors import (
+    ChannelClosed,
+    ConnectionClosed,
+    HopMQError,
+)
+from hopmq.events import ConsumerLost, ConsumerRestored, EntityFailed, QueueRenamed
+from hopmq.resilience.backoff import Backoff
+from hopmq.resilience.ledger import TopologyLedger, WantedQueue
+
+logger: logging.Logger = logging.getLogger("hopmq.connection")
+
+T = TypeVar("T")
+
+_AT_ONCE: Final = 500
+"""Requests in flight: a refusal makes those behind it go again."""
+
+
+class Restoration:
+    """What is wanted on a connection and not there.
+
+    A pass tries all of it once: exchanges, queues, bindings, channels, consumers. What fails is
+    told once for each reason and tried again in the next pass; the rest lives.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        topology: TopologyChannel,
+        ledger: TopologyLedger,
+        backoff: Backoff,
+    ) -> None:
+        """Miss nothing yet."""
+        self._session = session
+        self._topology = topology
+        self._ledger = ledger
+        self._backoff = backoff
+        self._exchanges: dict[str, Exchange] = {}
+        self._queues: dict[str, WantedQueue] = {}
+        self._bindings: dict[Binding, None] = {}
+        self._refused: set[Consumer] = set()
+        self._lost: set[Consumer] = set()
+        self._reasons: dict[object, str] = {}
+        self._woken = asyncio.Event()
+
+    # --- what is missing ---------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Miss everything: the link is new."""
+        self._exchanges = {exchange.name: exchange for exchange in self._ledger.exchanges()}
+        self._queues = {queue.name: queue for queue in self._ledger.queues()}
+        self._bindings = dict.fromkeys(self._ledger.bindings())
+        self._refused.clear()
+        self._reasons.clear()
+
+    def miss_queue(self, name: str) -> None:
+        """Take note that a queue may be gone, and its bindings with it."""
+        wanted = self._ledger.queue(name)
+        if wanted is not None:
+            self._queues[wanted.name] = wanted
+            self._bindings.update(dict.fromkeys(self._ledger.bindings_to(name)))
+
+    def has_cost(self, channel: Channel, error: ChannelClosed) -> bool:
+        """Return whether a channel was closed for a consumer that was being brought back."""
+        method = error.class_id << 16 | error.method_id
+        return method == Basic.Consume.index and any(
+            consumer.is_wanted and not consumer.is_active for consumer in channel.consumers()
+        )
+
+    def wake(self) -> None:
+        """Try again at once."""
+        self._woken.set()
+
+    # --- passes ------------------------------------------------------------------------------
+
+    async def complete(self) -> None:
+        """Try until nothing is missing; return early when the link ends."""
+        failures = 0
+        try:
+            while not await self.attempt():
+                delay = self._backoff.delay(failures)
+                if delay is None:
+                    return
+                failures += 1
+                await self._pause(delay)
+        except ConnectionClosed:
+            return
+
+    async def attempt(self) -> bool:
+        """Try everything that is missing once; return whether it is all there.
+
+        Raises:
+            ConnectionClosed: The link has ended.
+        """
+        self._woken.clear()
+        await self._each(list(self._exchanges.values()), self._restore_exchange)
+        await self._each(list(self._queues.values()), self._restore_queue)
+        await self._each(list(self._bindings), self._restore_binding)
+        await self._each(self._suspended_channels(), self._reopen)
+        await self._restore_consumers()
+        return not (
+            self._exchanges
+            or self._queues
+            or self._bindings
+            or self._session.suspended()
+            or self._missing_consumers()
+        )
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+    async def _each(self, wanted: list[T], restore: Callable[[T], Awaitable[None]]) -> None:
+        for begin in range(0, len(wanted), _AT_ONCE):
+            some = wanted[begin : begin + _AT_ONCE]
+            outcomes = await asyncio.gather(*map(restore, some), return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+
+    # --- topology ----------------------------------------------------------------------------
+
+    async def _restore_exchange(self, exchange: Exchange) -> None:
+        if self._ledger.exchange(exchange.name) is None:
+            self._exchanges.pop(exchange.name, None)  # deleted meanwhile
+            return
+        request = requests.declare_exchange(exchange)
+        asking = self._topology.ask(request, ExchangeMethods.DeclareOk)
+        if await self._try(exchange, asking) is not None:
+            self._exchanges.pop(exchange.name, None)
+
+    async def _restore_queue(self, wanted: WantedQueue) -> None:
+        if self._ledger.queue(wanted.name) is None:
+            self._queues.pop(wanted.name, None)
+            return
+        request = requests.declare_queue(wanted.queue)
+        reply = await self._try(
+            wanted.queue, self._topology.ask(request, QueueMethods.DeclareOk), key=wanted.name
+        )
+        if reply is None:
+            return
+        self._queues.pop(wanted.name, None)
+        if wanted.is_server_named and reply.queue != wanted.name:
+            self._rename(wanted.name, reply.queue)
+
+    def _rename(self, before: str, after: str) -> None:
+        for binding in self._ledger.bindings_to(before):
+            self._bindings.pop(binding, None)
+        self._ledger.renamed(before, after)
+        self._bindings.update(dict.fromkeys(self._ledger.bindings_to(after)))
+        self._session.lifecycle.tell(
+            QueueRenamed(connection=self._session.label, before=before, after=after)
+        )
+
+    async def _restore_binding(self, binding: Binding) -> None:
+        if binding not in self._ledger:
+            self._bindings.pop(binding, None)
+            return
+        if binding.source in self._exchanges:
+            return  # its exchange is missing still
+        if binding.destination in (self._queues if binding.kind == "queue" else self._exchanges):
+            return
+        if await self._try(binding, self._topology.ask(*requests.bind(binding))) is not None:
+            self._bindings.pop(binding, None)
+
+    async def _try(
+        self, entity: Exchange | Queue | Binding, asking: Awaitable[Any], key: object = None
+    ) -> Any:
+        """Return the broker's reply; None, and the reason told, where it refused."""
+        key = entity if key is None else key
+        try:
+            reply = await asking
+        except ConnectionClosed:
+            raise
+        except HopMQError as error:
+            if self._is_news(key, error):
+                logger.warning("%s: cannot restore %r: %s", self._session.label, entity, error)
+                self._session.lifecycle.tell(
+                    EntityFailed(connection=self._session.label, entity=entity, error=error)
+                )
+            return None
+        self._reasons.pop(key, None)
+        return reply
+
+    def _is_news(self, key: object, error: HopMQError) -> bool:
+        reason = str(error)
+        known = self._reasons.get(key) == reason
+        self._reasons[key] = reason
+        return not known
+
+    # --- channels and consumers --------------------------------------------------------------
+
+    def _suspended_channels(self) -> list[Channel]:
+        return [each for each in self._session.suspended() if isinstance(each, Channel)]
+
+    async def _reopen(self, channel: Channel) -> None:
+        try:
+            await channel.reopen()
+        except ConnectionClosed:
+            raise
+        except HopMQError as error:
+            if self._is_news(channel, error):
+                logger.warning("%s: cannot open %r again: %s", self._session.label, channel, error)
+        else:
+            self._reasons.pop(channel, None)
+
+    def _missing_consumers(self) -> list[tuple[Channel, Consumer]]:
+        channels = (each for each in self._session.listeners() if isinstance(each, Channel))
+        return [
+            (channel, consumer)
+            for channel in channels
+            for consumer in channel.consumers()
+            if not consumer.is_active
+        ]
+
+    async def _restore_consumers(self) -> None:
+        missing = [
+            (channel, consumer)
+            for channel, consumer in self._missing_consumers()
+            if channel.is_open and not consumer.is_starting
+        ]
+        for consumer in [each for each in self._lost if not each.is_wanted or each.is_active]:
+            self._consumer_is_back(consumer)
+        absent = await self._absent_queues(consumer for _, consumer in missing)
+        await self._each(
+            [each for each in missing if self._queue_of(each[1]) not in absent],
+            self._restore_consumer,
+        )
+
+    def _queue_of(self, consumer: Consumer) -> str:
+        return self._ledger.current_name(consumer.queue)
+
+    async def _absent_queues(self, consumers: Iterable[Consumer]) -> set[str]:
+        """Ask for queues that were not declared here: consuming from none costs a channel."""
+        absent = set(self._queues)
+        unknown: dict[str, list[Consumer]] = {}
+        for consumer in consumers:
+            name = self._queue_of(consumer)
+            if self._ledger.queue(name) is None:
+                unknown.setdefault(name, []).append(consumer)
+
+        async def look(name: str) -> None:
+            request = requests.declare_queue(Queue(name), passive=True)
+            try:
+                await self._topology.ask(request, QueueMethods.DeclareOk)
+            except ConnectionClosed:
+                raise
+            except HopMQError as error:
+                absent.add(name)
+                for consumer in unknown[name]:
+                    self._consumer_lost(consumer, error)
+
+        await self._each(list(unknown), look)
+        return absent
+
+    async def _restore_consumer(self, place: tuple[Channel, Consumer]) -> None:
+        channel, consumer = place
+        if not channel.is_open or not consumer.is_wanted or consumer.is_active:
+            return
+        try:
+            if consumer in self._refused:
+                await channel.try_consumer(consumer)
+            await channel.start_consumer(consumer)
+        except ConnectionClosed:
+            raise
+        except ChannelClosed as error:
+            if not error.unprocessed:
+                self._refused.add(consumer)
+                self._consumer_lost(consumer, error)
+        except HopMQError as error:
+            self._consumer_lost(consumer, error)
+        else:
+            self._consumer_is_back(consumer)
+
+    def _consumer_lost(self, consumer: Consumer, error: HopMQError) -> None:
+        self._lost.add(consumer)
+        if not self._is_news(consumer, error):
+            return
+        logger.warning("%s: cannot restore %r: %s", self._session.label, consumer, error)
+        self._session.lifecycle.tell(
+            ConsumerLost(
+                connection=self._session.label,
+                consumer_tag=consumer.consumer_tag,
+                queue=consumer.queue,
+                error=error,
+            )
+        )
+
+    def _consumer_is_back(self, consumer: Consumer) -> None:
+        self._reasons.pop(consumer, None)
+        self._refused.discard(consumer)
+        was_lost = consumer in self._lost
+        self._lost.discard(consumer)
+        if was_lost and consumer.is_active:
+            self._session.lifecycle.tell(
+                ConsumerRestored(
+                    connection=self._session.label,
+                    consumer_tag=consumer.consumer_tag,
+                    queue=consumer.queue,
+                )
+            )
