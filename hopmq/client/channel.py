@@ -200,7 +200,7 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
             return
         error = consumer.cancel_error()
         if consumer.is_wanted and self._session.keeper.keep_consumer(consumer, error):
-            consumer.suspend()
+            consumer.interrupt()
         else:
             consumer.cancelled_by_broker(error)
 

@@ -1,17 +1,20 @@
 """Consumers: by `async for`, by coroutine handler, or by plain callback."""
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from types import CoroutineType, TracebackType
+from collections.abc import Awaitable, Callable, Container, Iterable
+from types import TracebackType
 from typing import Any, Self
 
 from pamqp.commands import Basic
 
+from hopmq.client.handlers import Handler, is_coroutine_function, refuse_coroutine
 from hopmq.client.inbox import Inbox, ReadingBudget
-from hopmq.client.message import DeliveredMessage, Message
+from hopmq.client.message import Message, Settling
+from hopmq.client.redelivery import HeldRedeliveries, RecognisedRedeliveries, Redeliveries
+from hopmq.client.stream_reading import StreamRedeliveries, StreamSettling, is_of_stream
+from hopmq.client.subscription import Subscription
+from hopmq.client.workers import Workers
 from hopmq.core.channel import ChannelCore
 from hopmq.core.replies import NOBODY
 from hopmq.core.states import ChannelState
@@ -21,32 +24,9 @@ from hopmq.errors import (
     RequestTimeoutError,
     UsageError,
 )
-from hopmq.typedefs import FieldTable
 from hopmq.wire import new_method
 
 logger: logging.Logger = logging.getLogger("hopmq.client")
-
-Handler = Callable[[Message], Awaitable[None] | None]
-"""Called with each message; a coroutine function, or a plain one that must not block."""
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Subscription:
-    """What basic.consume asks for.
-
-    Attributes:
-        queue: The queue's name when it was asked first.
-        consumer_tag: The consumer's name on its channel.
-        no_ack: Whether messages need no settling.
-        exclusive: Whether other consumers are refused.
-        arguments: Its `x-` arguments.
-    """
-
-    queue: str
-    consumer_tag: str
-    no_ack: bool
-    exclusive: bool
-    arguments: FieldTable
 
 
 class Consumer:
@@ -79,13 +59,17 @@ class Consumer:
         self.prefetch: int = prefetch
         self._wanted = wanted
         self._channel = channel
-        self._receive: Callable[[Any], None] = self._enqueue
+        self._settling: Settling = channel
+        self._pass_on: Callable[[Any], None] = self._enqueue
+        self._receive: Callable[[Any], None] = self._pass_on
+        self._redeliveries: Redeliveries | None = None
+        self._budget = budget
         self._is_live = False
         self._is_adopted = False
         self._inbox = Inbox(budget)
         self._wait = wait
         self._forget = forget
-        self._workers: set[asyncio.Task[None]] = set()
+        self._workers = Workers(self._inbox, self._failed, self._workers_ended)
         self._iterable = True
         self._cancelling = False
         self._ended: asyncio.Future[ClosedError | ConsumerCancelledError | None] = (
@@ -108,6 +92,11 @@ class Consumer:
     def is_wanted(self) -> bool:
         """Whether it was started and neither cancelled nor ended: active, or to be brought back."""
         return self._is_adopted and not self._ended.done() and not self._cancelling
+
+    @property
+    def is_brought_again(self) -> bool:
+        """Whether the broker delivers again what was not settled; a stream's consumer reads on."""
+        return not (self.no_ack or isinstance(self._redeliveries, StreamRedeliveries))
 
     @property
     def is_starting(self) -> bool:
@@ -149,7 +138,7 @@ class Consumer:
             finally:
                 self._give_back()
                 self._end(None)
-        await self._join_workers()
+        await self._workers.join()
 
     async def __aenter__(self) -> Self:
         """Use it."""
@@ -172,35 +161,35 @@ class Consumer:
 
     def deliver_to(self, handler: Handler | None, concurrency: int) -> None:
         """Pass messages to `handler`, or to whoever iterates."""
-        if handler is None:
-            return
-        self._iterable = False
-        if not _is_coroutine_function(handler):
-            self._receive = self._callback(handler)
-            return
-        for number in range(concurrency):
-            name = f"hopmq consumer {self.consumer_tag} worker {number}"
-            worker = asyncio.create_task(self._work(handler), name=name)
-            self._workers.add(worker)
-            worker.add_done_callback(self._worker_ended)
+        if handler is not None:
+            self._iterable = False
+            if is_coroutine_function(handler):
+                name = f"hopmq consumer {self.consumer_tag}"
+                self._workers.start(handler, concurrency, name)
+            else:
+                self._pass_on = self._callback(handler)
+        self._receive = self._pass_on
+        if self._wanted.may_read_stream:
+            self._receive = self._receive_first
+        else:
+            self._watch_redeliveries()
 
     def begin_on(self, channel: ChannelCore, current_name: Callable[[str], str]) -> Basic.Consume:
         """Take what arrives on this channel; return the request that asks for it."""
         self._channel = channel
+        self._settling = channel
+        if isinstance(self._redeliveries, StreamRedeliveries):
+            self._settling = StreamSettling(channel)
         channel.consumers[self.consumer_tag] = self._receive
         return self.request(current_name)
 
     def request(self, current_name: Callable[[str], str]) -> Basic.Consume:
         """Return what asks for it now."""
         self.queue = current_name(self._wanted.queue)
-        return new_method(
-            Basic.Consume,
-            queue=self.queue,
-            consumer_tag=self.consumer_tag,
-            no_ack=self.no_ack,
-            exclusive=self._wanted.exclusive,
-            arguments=self._wanted.arguments,
-        )
+        arguments = self._wanted.arguments
+        if isinstance(self._redeliveries, StreamRedeliveries):
+            arguments = self._redeliveries.resumed(arguments)
+        return self._wanted.request(self.queue, arguments)
 
     def started(self, channel: ChannelCore) -> None:
         """Take note of the broker's consume-ok."""
@@ -215,7 +204,23 @@ class Consumer:
         """Wait to be brought back; the broker delivers again what was not settled."""
         self._is_live = False
         if not self.no_ack:
-            self.discard_unread()
+            self.requeued(self._channel.left_unsettled)
+
+    def interrupt(self) -> None:
+        """Wait to be brought back on the same channel; what was delivered stays readable."""
+        self._is_live = False
+        if isinstance(self._redeliveries, StreamRedeliveries):
+            self.requeued(self._channel.deliveries.unsettled)
+        elif self._redeliveries is not None:
+            self._redeliveries.interrupted(self._handled())
+            self._choose_receive()
+
+    def requeued(self, unsettled: Container[int]) -> None:
+        """Drop what nobody has read; all that was not settled is delivered again."""
+        unread = self._inbox.take_all()
+        if self._redeliveries is not None:
+            self._redeliveries.link_lost(self._handled(), set(unread), unsettled)
+            self._choose_receive()
 
     def cancel_error(self) -> ConsumerCancelledError:
         """Say that the broker has cancelled it."""
@@ -229,14 +234,10 @@ class Consumer:
         """End for the broker's basic.cancel; what was delivered stays readable."""
         self._end(error)
 
-    def discard_unread(self) -> None:
-        """Drop what nobody has read; the broker takes it back."""
-        self._inbox.take_all()
-
     def channel_ended(self, error: ClosedError) -> None:
         """End with the channel; what was delivered and needs settling is delivered again."""
         if not self.no_ack:
-            self.discard_unread()
+            self._inbox.take_all()
         self._end(error)
 
     def abandon(self) -> None:
@@ -264,47 +265,71 @@ class Consumer:
     def _forget_tag(self, channel: ChannelCore) -> None:
         channel.consumers.pop(self.consumer_tag, None)
 
-    def _return_at_once(self, message: DeliveredMessage) -> None:
+    def _handled(self) -> list[Message]:
+        """Return what handlers work on beside each other."""
+        workers = self._workers
+        return workers.at_work() if workers.work_beside_each_other else []
+
+    def _watch_redeliveries(self) -> None:
+        if self._wanted.recognise is not None:
+            self._redeliveries = RecognisedRedeliveries(self._pass_on, self._admit, self._budget)
+        elif self._workers.work_beside_each_other and not self.no_ack:
+            self._redeliveries = HeldRedeliveries(self._pass_on, self._admit, self._budget)
+        self._choose_receive()
+
+    def _choose_receive(self) -> None:
+        """Have deliveries pass through what looks after redeliveries only while it has to."""
+        before, receive = self._receive, self._pass_on
+        self._workers.on_work_ended = None
+        if self._redeliveries is not None and self._redeliveries.is_needed:
+            receive = self._redeliveries.receive
+            self._workers.on_work_ended = self._work_ended
+        self._receive = receive
+        consumers = self._channel.consumers
+        if consumers.get(self.consumer_tag) == before:
+            consumers[self.consumer_tag] = receive
+
+    def _receive_first(self, message: Message) -> None:
+        """Find out whether the queue is a stream."""
+        if is_of_stream(message):
+            self._settling = StreamSettling(self._channel)
+            self._redeliveries = StreamRedeliveries(self._pass_on, self._admit)
+            self._choose_receive()
+        else:
+            self._watch_redeliveries()
+        self._receive(message)
+
+    def _return_at_once(self, message: Message) -> None:
+        if self._wanted.may_read_stream and is_of_stream(message):
+            self._settling = StreamSettling(self._channel)
         self._admit(message)
         if not self.no_ack:
             message.reject(requeue=True)
 
-    def _enqueue(self, message: DeliveredMessage) -> None:
+    def _enqueue(self, message: Message) -> None:
         self._admit(message)
         self._inbox.put(message)
 
     def _callback(self, handler: Callable[[Message], object]) -> Callable[[Any], None]:
-        def receive(message: DeliveredMessage) -> None:
+        def receive(message: Message) -> None:
             self._admit(message)
             try:
-                _refuse_coroutine(handler(message))
+                refuse_coroutine(handler(message))
             except (Exception, asyncio.CancelledError) as error:
                 # The handler is the user's: nothing may pass the reader.
                 self._failed(message, error)
 
         return receive
 
-    def _admit(self, message: DeliveredMessage) -> None:
-        channel = self._channel
-        message.context = channel
+    def _admit(self, message: Message) -> None:
+        message.context = self._settling
         if not self.no_ack:
-            channel.deliveries.unsettled.add(message.delivery_tag)
+            self._channel.deliveries.unsettled.add(message.delivery_tag)
 
-    async def _work(self, handler: Callable[[Message], Any]) -> None:
-        """Run the handler on one message after the other, in one long-lived task."""
-        while True:
-            try:
-                message = await self._inbox.get()
-            except (ClosedError, ConsumerCancelledError, StopAsyncIteration):
-                return
-            try:
-                await handler(message)
-            except asyncio.CancelledError as error:
-                if _is_cancelled():
-                    raise
-                self._failed(message, error)  # of something that the handler awaited
-            except Exception as error:  # the handler is the user's: the worker goes on
-                self._failed(message, error)
+    def _work_ended(self, message: Message) -> None:
+        if self._redeliveries is not None:
+            self._redeliveries.work_ended(message)
+            self._choose_receive()
 
     def _failed(self, message: Message, error: BaseException) -> None:
         logger.error(
@@ -335,14 +360,14 @@ class Consumer:
         """Return what nobody has read to the queue; without acks it stays readable."""
         if self.no_ack:
             return
-        for message in self._inbox.take_all():
-            if not message.settled:
-                message.reject(requeue=True)
+        _reject(self._inbox.take_all())
 
     def _end(self, error: ClosedError | ConsumerCancelledError | None) -> None:
         if self._ended.done():
             return
         self._ended.set_result(error)
+        if self._redeliveries is not None:
+            _reject(self._redeliveries.give_up())
         if error is None:
             self._inbox.close(StopAsyncIteration)
         else:
@@ -350,32 +375,13 @@ class Consumer:
         if not self._workers:
             self._forget(self)
 
-    def _worker_ended(self, worker: asyncio.Task[None]) -> None:
-        self._workers.discard(worker)
-        if self._ended.done() and not self._workers:
+    def _workers_ended(self) -> None:
+        if self._ended.done():
             self._forget(self)
 
-    async def _join_workers(self) -> None:
-        current = asyncio.current_task()
-        others = [worker for worker in self._workers if worker is not current]
-        if others:
-            await asyncio.wait(others)
 
-
-def _is_cancelled() -> bool:
-    """Return whether the task that runs was itself told to end."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _is_coroutine_function(handler: object) -> bool:
-    """Return whether calling `handler`, a function or an object, makes a coroutine."""
-    call = getattr(handler, "__call__", None)  # noqa: B004  # not whether, but what is called
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
-
-
-def _refuse_coroutine(outcome: object) -> None:
-    """Raise for a plain handler, such as a lambda, that made a coroutine nobody would run."""
-    if isinstance(outcome, CoroutineType):
-        outcome.close()
-        raise UsageError("the handler returned a coroutine; pass the coroutine function itself")
+def _reject(messages: Iterable[Message]) -> None:
+    """Return messages to their queue."""
+    for message in messages:
+        if not message.settled:
+            message.reject(requeue=True)

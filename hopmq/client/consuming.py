@@ -9,10 +9,13 @@ from typing import Any, Final, TypeVar
 from pamqp.base import Frame
 from pamqp.commands import Basic, Channel as ChannelMethods
 
-from hopmq.client.consumer import Consumer, Handler, Subscription
+from hopmq.client.consumer import Consumer
+from hopmq.client.handlers import Handler
 from hopmq.client.message import FetchedMessage, Message
 from hopmq.client.opening import Opening
 from hopmq.client.session import Session
+from hopmq.client.stream_reading import OFFSET
+from hopmq.client.subscription import RECOGNISE, Recognise, Subscription
 from hopmq.core.channel import ChannelCore
 from hopmq.core.replies import NOBODY
 from hopmq.core.states import ChannelState
@@ -49,12 +52,18 @@ class ConsumeOperations:
         exclusive: bool = False,
         priority: int | None = None,
         consumer_tag: str | None = None,
+        recognise: Recognise | None = None,
         arguments: FieldTable | None = None,
     ) -> Opening[Consumer]:
         """Subscribe to a queue (AMQP 0-9-1, basic.consume).
 
         Without a handler, iterate over the consumer. With one, it is called with each message;
         one that raises is logged and its message goes back to the queue.
+
+        Handlers outlive the connection. What one works on when the link ends cannot be settled
+        any more and is delivered again, to any consumer of the queue; this one keeps what is
+        delivered again until such handlers have ended, so that it never works on a message twice
+        at once. A consumer of a stream reads on behind what was settled, and passes over nothing.
 
         Args:
             queue: What to read.
@@ -67,6 +76,9 @@ class ConsumeOperations:
             exclusive: Refuse, and be refused, other consumers.
             priority: Consumers of higher priority are served first (RabbitMQ).
             consumer_tag: Its name; unique on this channel.
+            recognise: `"message_id"` where publishers give each message an id of its own. A
+                message that comes again then is settled as its first delivery is: acknowledged
+                without another run once the handler that was at work has acknowledged it.
             arguments: Any others, such as `x-stream-offset`.
 
         Raises:
@@ -77,6 +89,8 @@ class ConsumeOperations:
             raise UsageError("concurrency is at least 1")
         if handler is not None and not callable(handler):
             raise UsageError(f"a handler is called with each message; {handler!r} cannot be")
+        if recognise is not None and recognise not in RECOGNISE:
+            raise UsageError(f"recognise is None or 'message_id', not {recognise!r}")
         table = dict(arguments or {})
         if priority is not None:
             table["x-priority"] = priority
@@ -87,6 +101,8 @@ class ConsumeOperations:
             no_ack=no_ack,
             exclusive=exclusive,
             arguments=table,
+            recognise=None if no_ack else recognise,
+            may_read_stream=OFFSET in table or self._is_stream(queue),
         )
         return Opening(lambda: self._consume(wanted, handler, concurrency))
 
@@ -208,6 +224,11 @@ class ConsumeOperations:
                 consumer.abandon()
         return consumer
 
+    def _is_stream(self, queue: Queue | str) -> bool:
+        if isinstance(queue, Queue) and queue.kind is not None:
+            return queue.kind == "stream"
+        return self._session.keeper.record.is_stream(name_of(queue))
+
     def _forget_consumer(self, consumer: Consumer) -> None:
         if self._consumers.get(consumer.consumer_tag) is consumer:
             del self._consumers[consumer.consumer_tag]
@@ -241,11 +262,13 @@ class ConsumeOperations:
         await self._ask_on(core, new_method(Basic.Qos, prefetch_count=count), Basic.QosOk)
 
     async def _recover(self, core: ChannelCore) -> None:
-        settling = [consumer for consumer in self._consumers.values() if not consumer.no_ack]
+        core.check_open()
+        # What is read of a stream stays read; RabbitMQ brings none of it again.
+        settling = [each for each in self._consumers.values() if each.is_brought_again]
+        for consumer in settling:
+            consumer.requeued(core.deliveries.unsettled)
         waiter: asyncio.Future[Any] = self._session.loop.create_future()
         core.recover(waiter, [consumer.consumer_tag for consumer in settling])
-        for consumer in settling:
-            consumer.discard_unread()
         await self._session.wait(waiter, "Basic.Recover")
 
     async def _ask_on(

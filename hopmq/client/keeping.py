@@ -17,6 +17,9 @@ class TopologyRecord(Protocol):
     def current_name(self, queue: str) -> str:
         """Return what a queue is called now: the broker names some anew on each link."""
 
+    def is_stream(self, queue: str) -> bool:
+        """Return whether a queue was declared as a stream here."""
+
     def declared(self, entity: Queue | Exchange, name: str = "") -> None:
         """Take note of a queue or exchange; `name` is what the broker calls a queue."""
 
@@ -72,6 +75,10 @@ class NoRecord:
     def current_name(self, queue: str) -> str:
         """Return the name as it is."""
         return queue
+
+    def is_stream(self, queue: str) -> bool:
+        """Return False: nothing is known."""
+        return False
 
     def declared(self, entity: Queue | Exchange, name: str = "") -> None:
         """Forget it."""

@@ -4,13 +4,29 @@ import logging
 from datetime import datetime
 from functools import cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from hopmq.core.channel import RETURN_TOKEN, ChannelCore, Settlement
+from hopmq.core.channel import RETURN_TOKEN, Settlement
 from hopmq.typedefs import FieldTable, Timestamp
 from hopmq.wire import Codec, Delivery, Fetched, Properties
 
 logger: logging.Logger = logging.getLogger("hopmq.client")
+
+
+class Settling(Protocol):
+    """What a message is settled by: its channel, most often."""
+
+    def is_unsettled(self, tag: int) -> bool:
+        """Return whether a delivery waits for its settlement."""
+
+    def ack(self, tag: int, multiple: bool = False) -> Settlement:
+        """Acknowledge a delivery, or with `multiple` every unsettled one up to it."""
+
+    def nack(self, tag: int, multiple: bool = False, requeue: bool = True) -> Settlement:
+        """Refuse a delivery, or with `multiple` every unsettled one up to it."""
+
+    def reject(self, tag: int, requeue: bool = True) -> Settlement:
+        """Refuse a delivery."""
 
 
 class Message:
@@ -36,7 +52,7 @@ class Message:
         routing_key: str
         redelivered: bool
         delivery_tag: int
-        context: Any  # a ChannelCore; the wire layer, which owns the slot, does not know the type
+        context: Any  # a Settling; the wire layer, which owns the slot, does not know the type
 
     # Wire events compare by content and have no hash; a message is itself and nothing else, so
     # that it can stand in sets and dictionaries.
@@ -102,8 +118,8 @@ class Message:
     @property
     def settled(self) -> bool:
         """Whether it needs no ack, nack or reject (any more)."""
-        channel: ChannelCore = self.context
-        return self.delivery_tag not in channel.deliveries.unsettled
+        settling: Settling = self.context
+        return not settling.is_unsettled(self.delivery_tag)
 
     def ack(self, *, multiple: bool = False) -> Settlement:
         """Tell the broker that the message is done.
@@ -115,16 +131,16 @@ class Message:
             AlreadySettledError: It was settled before, or taken with `no_ack`. The broker would
                 close the channel for it.
         """
-        settlement: Settlement = self.context.ack(self.delivery_tag, multiple)
-        return settlement
+        settling: Settling = self.context
+        return settling.ack(self.delivery_tag, multiple)
 
     def nack(self, *, multiple: bool = False, requeue: bool = True) -> Settlement:
         """Refuse the message; see `reject`, and `ack` for `multiple`.
 
         From RabbitMQ 4.3 on a nack does not count towards a quorum queue's delivery limit.
         """
-        settlement: Settlement = self.context.nack(self.delivery_tag, multiple, requeue)
-        return settlement
+        settling: Settling = self.context
+        return settling.nack(self.delivery_tag, multiple, requeue)
 
     def reject(self, *, requeue: bool = False) -> Settlement:
         """Refuse the message.
@@ -136,8 +152,8 @@ class Message:
         Raises:
             AlreadySettledError: It was settled before, or taken with `no_ack`.
         """
-        settlement: Settlement = self.context.reject(self.delivery_tag, requeue)
-        return settlement
+        settling: Settling = self.context
+        return settling.reject(self.delivery_tag, requeue)
 
     def process(self, *, requeue: bool = True) -> "Processing":
         """Settle by how a block ends: `async with message.process(): ...`.

@@ -30,14 +30,17 @@ class Settlement(Enum):
         SENT: It is on its way to the broker.
         STALE: The broker has taken the message back, because its channel is gone or by
             `recover`. Nothing was sent; it is delivered again.
+        DEFERRED: As stale, but it will be recognised when it is delivered again, and settled
+            this way then.
     """
 
     SENT = "sent"
     STALE = "stale"
+    DEFERRED = "deferred"
 
     def __bool__(self) -> bool:
-        """Return True when something was sent."""
-        return self is Settlement.SENT
+        """Return True unless the message will come again for all that."""
+        return self is not Settlement.STALE
 
 
 class ChannelCore:
@@ -50,6 +53,7 @@ class ChannelCore:
         consumers: What to call with each delivery, by consumer tag (client role).
         confirms: The publishes that await a confirm; None until confirm mode is on.
         deliveries: What the application has not settled yet.
+        left_unsettled: What it had not settled when the channel ended.
         replies: The unanswered requests.
         flowing: False while the peer asks us to hold content back.
         on_published, on_settled, on_method: What to call with each publish, settlement and other
@@ -65,6 +69,7 @@ class ChannelCore:
         "deliveries",
         "error",
         "flowing",
+        "left_unsettled",
         "on_method",
         "on_published",
         "on_settled",
@@ -87,6 +92,7 @@ class ChannelCore:
         self.consumers: dict[str, Callable[[Any], None]] = {}
         self.confirms: ConfirmLedger | None = None
         self.deliveries: DeliveryLedger = DeliveryLedger()
+        self.left_unsettled: set[int] = set()
         self.replies: ReplyQueue = ReplyQueue()
         self.flowing: bool = True
         self.on_published: Callable[[Published], None] | None = None
@@ -161,6 +167,10 @@ class ChannelCore:
         if confirms is None or pending is None:
             return 0
         return confirms.register(pending)
+
+    def is_unsettled(self, tag: int) -> bool:
+        """Return whether a delivery waits for its settlement."""
+        return tag in self.deliveries.unsettled
 
     def ack(self, tag: int, multiple: bool = False) -> Settlement:
         """Acknowledge a delivery; the frame goes out with the others of this turn."""
@@ -275,6 +285,7 @@ class ChannelCore:
             self.error = error
         self.consumers.clear()
         self.on_published = self.on_settled = self.on_method = None
+        self.left_unsettled |= self.deliveries.unsettled
         self.deliveries = DeliveryLedger()
         self.replies.fail(error)
         confirms, self.confirms = self.confirms, None

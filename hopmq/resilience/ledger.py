@@ -119,6 +119,11 @@ class TopologyLedger:
             return None
         return WantedQueue(self._last_name(first), queue)
 
+    def is_stream(self, queue: str) -> bool:
+        """Return whether a queue was declared as a stream here, restored or not."""
+        recorded = self._queues.get(self._first_name(queue))
+        return recorded is not None and recorded.kind == "stream"
+
     def current_name(self, queue: str) -> str:
         """Return what a queue is called now; the name itself where it is not known."""
         return self._last_name(self._first_name(queue))

@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 
+import hopmq
+from conftest import RunningBroker
 from flavours import Flavour, flavours
+from hopmq import Channel, Connection
+from hopmq.testing import FaultProxy
 from hopmq.testing.certificates import Certificates
 from scripted.server import ScriptedServer
 
@@ -145,3 +149,24 @@ async def ends(server: ScriptedServer) -> AsyncIterator[Ends]:
     """Return both ends of a connection with one open channel."""
     async with connected(server) as both:
         yield both
+
+
+@pytest.fixture
+async def proxy(broker: RunningBroker) -> AsyncIterator[FaultProxy]:
+    """Return a proxy before each broker in turn."""
+    async with FaultProxy(broker.url) as running:
+        yield running
+
+
+@pytest.fixture
+async def connection(proxy: FaultProxy) -> AsyncIterator[Connection]:
+    """Return a connection by way of the proxy."""
+    async with hopmq.connect(proxy.url, name="outliving") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def other(broker: RunningBroker) -> AsyncIterator[Channel]:
+    """Return a channel of a connection that nothing happens to."""
+    async with hopmq.connect(broker.url) as untouched, untouched.channel() as channel:
+        yield channel
