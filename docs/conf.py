@@ -41,8 +41,14 @@ napoleon_attr_annotations = False
 
 # Names of the standard library, and the names of types that the pages explain in words.
 nitpick_ignore_regex = [
-    ("py:.*", r"(asyncio|collections|datetime|decimal|enum|os|pathlib|ssl|types|typing)\..*"),
-    ("py:.*", r"(.*\.)?(Body|Handler|OnReturn|Opening|Processing|Overflow|DeadLetterStrategy|R|T)"),
+    (
+        "py:.*",
+        r"(asyncio|collections|datetime|decimal|enum|os|pathlib|signal|ssl|types|typing)\..*",
+    ),
+    (
+        "py:.*",
+        r"(.*\.)?(Body|CredentialsProvider|Drainable|Handler|OnReturn|Opening|Processing|Overflow|DeadLetterStrategy|R|T)",
+    ),
     ("py:.*", r"(dict|tuple)\[str"),  # what Sphinx makes of types within types of attributes
 ]
 

@@ -16,6 +16,7 @@ from hopmq.bindings import Binding
 from hopmq.client.channel import Channel
 from hopmq.client.connection import Connection
 from hopmq.client.consumer import Consumer
+from hopmq.client.health import Health, HealthLimits
 from hopmq.client.lifecycle import Counters
 from hopmq.client.message import Message
 from hopmq.client.outcome import PublishHandle, Receipt
@@ -53,7 +54,9 @@ from hopmq.errors import (
 )
 from hopmq.resilience.backoff import Backoff, Constant, Exponential, GiveUpAfter
 from hopmq.resilience.connect import connect
+from hopmq.resilience.credentials import Credentials
 from hopmq.resilience.policy import Recovery
+from hopmq.resilience.signals import DrainOnSignal
 from hopmq.typedefs import FieldTable, FieldValue, Timestamp
 from hopmq.wire import Properties, Returned, active as _codec, reason as speedups_reason
 
@@ -83,6 +86,8 @@ __all__ = [
     "Consumer",
     "ConsumerCancelledError",
     "Counters",
+    "Credentials",
+    "DrainOnSignal",
     "EncodeError",
     "Exchange",
     "Exponential",
@@ -90,6 +95,8 @@ __all__ = [
     "FieldValue",
     "GiveUpAfter",
     "HandshakeError",
+    "Health",
+    "HealthLimits",
     "HopMQError",
     "Message",
     "NoChannelAvailableError",

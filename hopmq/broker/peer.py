@@ -295,6 +295,8 @@ class Peer:
             self.core.accept_vhost()
 
     def _update_secret(self, event: SecretUpdated) -> None:
+        """Agree to any secret, as RabbitMQ does for users of its own: they have logged in before."""
+        logger.info("%s: user %s updated secret: %s", self.label, self.username, event.reason)
         self.core.send(new_method(Connection.UpdateSecretOk))
 
     def _ended(self, event: ConnectionEnded | ConnectionRefused) -> None:

@@ -100,6 +100,12 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
         confirms = self._core.confirms
         return 0 if confirms is None else len(confirms)
 
+    @property
+    def oldest_undecided(self) -> float | None:
+        """When the oldest publish without an outcome was begun, on the loop's clock, if any is."""
+        undecided = self._publishing.undecided()
+        return min((each.begun for each in undecided if not each.done()), default=None)
+
     def consumers(self) -> list[Consumer]:
         """List the consumers that were started here and have not ended."""
         return [consumer for consumer in self._consumers.values() if consumer.is_wanted]

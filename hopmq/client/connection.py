@@ -13,6 +13,7 @@ from pamqp.commands import Connection as ConnectionMethods
 from hopmq.client.channel import Channel, OnReturn
 from hopmq.client.connect_options import check_timeout
 from hopmq.client.consuming import check_prefetch
+from hopmq.client.health import DEFAULT_LIMITS, Health, HealthLimits
 from hopmq.client.keeping import TopologyRecord
 from hopmq.client.lifecycle import Counters, Listener, State
 from hopmq.client.opening import Opening
@@ -154,6 +155,29 @@ class Connection(TopologyOperations):
         A reader that does not keep up loses the oldest of a thousand events.
         """
         return self._session.lifecycle.events()
+
+    def health(self, limits: HealthLimits = DEFAULT_LIMITS) -> Health:
+        """Say how it is doing, at once and without asking the broker; for probes.
+
+        Args:
+            limits: What it is judged by.
+        """
+        session = self._session
+        now = session.loop.time()
+        channels = self.channels()
+        consumers = [consumer for channel in channels for consumer in channel.consumers()]
+        begun = [channel.oldest_undecided for channel in channels]
+        return Health(
+            state=self.state,
+            connected=self.is_open,
+            blocked=session.blocked,
+            wanted_consumers=len(consumers),
+            live_consumers=sum(consumer.is_active for consumer in consumers),
+            oldest_unconfirmed=max((now - each for each in begun if each is not None), default=0.0),
+            loop_lag=session.loop_lag(),
+            disconnected_for=0.0 if session.lost_at is None else now - session.lost_at,
+            limits=limits,
+        )
 
     def channels(self) -> list[Channel]:
         """List the channels that have not ended."""

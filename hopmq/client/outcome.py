@@ -54,18 +54,20 @@ class PublishHandle:
     Attributes:
         delivery_tag: The publish's number on its channel.
         size: Bytes it occupies in the window of unconfirmed messages.
-        deadline: When it ends as unknown if no confirm has come, on the loop's clock.
+        begun: When it was asked for, on the loop's clock.
+        deadline: When it ends as unknown if no confirm has come, on the same clock.
     """
 
-    __slots__ = ("_error", "_settled", "_waiters", "deadline", "delivery_tag", "size")
+    __slots__ = ("_error", "_settled", "_waiters", "begun", "deadline", "delivery_tag", "size")
 
     resent: bool = False
     """Whether it was written more than once."""
 
-    def __init__(self, size: int, deadline: float) -> None:
-        """Start undecided."""
+    def __init__(self, size: int, begun: float, timeout: float) -> None:
+        """Start undecided, with `timeout` seconds from `begun` on."""
         self.size: int = size
-        self.deadline: float = deadline
+        self.begun: float = begun
+        self.deadline: float = begun + timeout
         self.delivery_tag: int = 0
         self._settled = False
         self._error: HopMQError | None = None

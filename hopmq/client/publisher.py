@@ -229,7 +229,7 @@ def _start(
     try:
         return publishing.start(exchange, routing_key, mandatory, properties, body, timeout)
     except (EncodeError, PublishNotSentError) as error:
-        handle = PublishHandle(0, 0.0)
+        handle = PublishHandle(0, 0.0, 0.0)
         handle.refused(error)
         return handle
 

@@ -119,12 +119,12 @@ class Publishing:
             raise PublishNotSentTimeoutError("not sent: its deadline had passed before")
         size = len(body) if type(body) is bytes else size_of(body)
         if self._ids is None:
-            handle = PublishHandle(size, self._loop.time() + timeout)
+            handle = PublishHandle(size, self._loop.time(), timeout)
         else:
             properties = self._ids.identified(properties)
             body = bytes(body) if isinstance(body, bytearray | memoryview) else body
             content = (exchange, routing_key, mandatory, properties, body)
-            handle = LastingHandle(size, self._loop.time() + timeout, content, self._lost.append)
+            handle = LastingHandle(size, self._loop.time(), timeout, content, self._lost.append)
         if not self._held and self._has_room(size):
             try:
                 self._write(handle, exchange, routing_key, mandatory, properties, body)

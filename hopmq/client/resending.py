@@ -30,12 +30,13 @@ class LastingHandle(PublishHandle):
     def __init__(
         self,
         size: int,
-        deadline: float,
+        begun: float,
+        timeout: float,
         content: Content,
         take_back: Callable[["LastingHandle"], None],
     ) -> None:
         """Start undecided; `take_back` is called when the confirm of what was written is lost."""
-        super().__init__(size, deadline)
+        super().__init__(size, begun, timeout)
         self.content: Content = content
         self.resent: bool = False
         self._take_back = take_back

@@ -77,6 +77,8 @@ class Session:
         ended: Done when the connection has ended for good.
         budget: Bounds what consumers have not read yet.
         flushed_early: Set when more was queued in one turn of the loop than is left for its end.
+        lost_at: When the link was lost whose successor is not restored yet, on the loop's clock.
+        loop_lag: Returns the seconds by which the event loop is late, where it is watched.
     """
 
     def __init__(
@@ -98,6 +100,8 @@ class Session:
         self.ended: asyncio.Future[ConnectionClosed] = loop.create_future()
         self.request_timeout: float = request_timeout
         self.flushed_early: bool = False
+        self.lost_at: float | None = None
+        self.loop_lag: Callable[[], float] = float
         self.budget: ReadingBudget = ReadingBudget(
             max_unread_size,
             lambda: self.link.pause_reading(),
@@ -129,6 +133,7 @@ class Session:
 
     def restored(self) -> None:
         """Let requests go on: what stood on the last link stands on this one."""
+        self.lost_at = None
         self.lifecycle.move("blocked" if self.blocked is not None else "open")
         ready, self._ready = self._ready, None
         if ready is not None and not ready.done():
@@ -357,6 +362,7 @@ class Session:
         self.blocked = None
         if self._ready is None:
             self._ready = self.loop.create_future()
+            self.lost_at = self.loop.time()
         listeners, self._listeners = self._listeners, {}
         for listener in listeners.values():
             self._suspended[listener] = None

@@ -14,9 +14,12 @@ from hopmq.client.opening import Opening
 from hopmq.client.publishing import OnDisconnect, check_on_disconnect
 from hopmq.client.session import Session
 from hopmq.client.topology import TopologyChannel
+from hopmq.events import Closed, Connected, ConnectionEvent, Recovering
+from hopmq.resilience.credentials import CredentialsProvider, Renewal, check_provider
 from hopmq.resilience.policy import Recovery
 from hopmq.resilience.reconnector import Reconnector
 from hopmq.resilience.recovery import ConnectionKeeper
+from hopmq.resilience.watchdog import check_threshold, default_threshold, watchdog
 from hopmq.typedefs import FieldTable
 from hopmq.url import DEFAULT_URL, parse_url
 from hopmq.wire.limits import DEFAULT_MAX_MESSAGE_SIZE
@@ -46,6 +49,8 @@ def connect(
     max_unread_size: int = 64 * 1024 * 1024,
     recovery: Recovery | None = _DEFAULT_RECOVERY,
     on_disconnect: OnDisconnect = "wait",
+    credentials: CredentialsProvider | None = None,
+    stall_warning: float | None = None,
 ) -> Opening[Connection]:
     """Connect to a broker: `await` it, or use it as `async with`.
 
@@ -80,10 +85,15 @@ def connect(
             its deadline; what was sent and not confirmed ends as unknown. `"raise"` ends it as
             not sent, at once. `"resend"` waits, and sends what was not confirmed again, in order
             and with the message id it had, so that it arrives at least once.
+        credentials: An async function that returns `Credentials`: asked for each connect, and
+            again in time before they expire. Instead of `username` and `password`.
+        stall_warning: Seconds for which the event loop may be blocked before that is logged, with
+            what blocks it; a quarter of the heartbeat, between 1 and 5, by default, 0 for never.
 
     Raises:
         UsageError: A URL or an option is not valid.
         AuthenticationError: The credentials were refused.
+        CredentialsError: The provider of credentials failed.
         VhostNotFoundError: The virtual host does not exist, or is not for this user.
         ConnectTimeoutError: No connection within `connect_timeout`.
         HandshakeError: The peer does not speak AMQP 0-9-1.
@@ -108,10 +118,15 @@ def connect(
         max_unread_size=max_unread_size,
     )
     check_on_disconnect(on_disconnect)
+    if stall_warning is not None:
+        check_threshold(stall_warning)
+    if credentials is not None:
+        check_provider(credentials, username, password)
     plans = [plan(parse_url(url), options) for url in check_urls(urls)]
 
     async def opened() -> Connection:
-        reconnector = Reconnector(plans, recovery)
+        renewal = None if credentials is None else Renewal(credentials, plans[0].name)
+        reconnector = Reconnector(plans, recovery, renewal)
         new_link = await reconnector.first()
         keeper = None if recovery is None else ConnectionKeeper(recovery, reconnector)
         session = Session(
@@ -127,8 +142,33 @@ def connect(
         connection = Connection(
             session, topology, plans[0].name, options.publish_timeout, on_disconnect
         )
+        if renewal is not None:
+            _keep_fresh(renewal, connection)
+        _watch_loop(session, stall_warning)
         session.begin(new_link)
         logger.info("%s: connected to %s %s", session.label, connection.product, connection.version)
         return connection
 
     return Opening(opened)
+
+
+def _keep_fresh(renewal: Renewal, connection: Connection) -> None:
+    """Renew credentials while there is a link that has them."""
+
+    def follow(event: ConnectionEvent) -> None:
+        if isinstance(event, Connected):
+            renewal.begin(connection.update_secret)
+        elif isinstance(event, Recovering | Closed):
+            renewal.pause()
+
+    connection.add_listener(follow)
+
+
+def _watch_loop(session: Session, stall_warning: float | None) -> None:
+    """Have blocked loops told of for as long as the connection lives."""
+    heartbeat = session.core.tuning.heartbeat
+    threshold = default_threshold(heartbeat) if stall_warning is None else stall_warning
+    if threshold:
+        watch = watchdog.watch(session.loop, threshold)
+        session.loop_lag = lambda: watch.lag
+        session.ended.add_done_callback(lambda _: watch.stop())

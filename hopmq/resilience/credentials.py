@@ -48,6 +48,14 @@ class CredentialsProvider(Protocol):
         ...
 
 
+def check_provider(provider: object, username: str | None, password: str | None) -> None:
+    """Refuse what cannot be asked, and credentials from two sides."""
+    if not callable(provider):
+        raise UsageError("credentials is an async function that returns Credentials")
+    if username is not None or password is not None:
+        raise UsageError("give either credentials, or username and password")
+
+
 class Renewal:
     """Asks a provider on behalf of one connection, and keeps the broker's copy fresh."""
 

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from hopmq.client.dialing import Plan, open_link
 from hopmq.client.new_link import NewLink
 from hopmq.errors import ConnectError
 from hopmq.resilience.backoff import SYSTEM_CHANCE, Constant
+from hopmq.resilience.credentials import Renewal
 from hopmq.resilience.hosts import Hosts
 from hopmq.resilience.policy import Recovery, is_refusal
 
@@ -25,9 +27,12 @@ class Reconnector:
         last_error: Why the last one failed, if it did.
     """
 
-    def __init__(self, plans: Sequence[Plan], recovery: Recovery | None) -> None:
-        """Know the hosts; nothing is connected yet."""
+    def __init__(
+        self, plans: Sequence[Plan], recovery: Recovery | None, renewal: Renewal | None = None
+    ) -> None:
+        """Know the hosts, and who has their credentials; nothing is connected yet."""
         self._plans = plans
+        self._renewal = renewal
         self._recovery = recovery or Recovery(backoff=Constant(0.0), shuffle=False)
         self._hosts = Hosts(
             range(len(plans)),
@@ -91,7 +96,12 @@ class Reconnector:
                 self._failed(host, error, on_failed)
 
     async def _open(self, host: int) -> NewLink:
-        new_link = await open_link(self._plans[host])
+        attempt = self._plans[host]
+        if self._renewal is not None:
+            credentials = await self._renewal.credentials()
+            settings = replace(attempt.settings, credentials=credentials)
+            attempt = replace(attempt, settings=settings)
+        new_link = await open_link(attempt)
         self._hosts.connected(host, _now())
         self._host = host
         return new_link

@@ -44,7 +44,8 @@ class Snippet:
     @property
     def is_endless(self) -> bool:
         """Whether it is a program that consumes until it is interrupted."""
-        return self.is_program and "async for" in self.code and "break" not in self.code
+        iterates = "async for" in self.code and "break" not in self.code
+        return self.is_program and (iterates or "DrainOnSignal" in self.code)
 
     def adapted(self, words: Mapping[str, str]) -> "Snippet":
         """Return the same with the addresses and files of a broker at hand."""

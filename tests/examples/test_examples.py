@@ -40,6 +40,10 @@ EXPECTED = {
         r"not sent: .*\n"
         r"of three at once, 1 confirmed, the rest nacked"
     ),
+    "oauth2": (
+        r"connected with token 1\n"
+        r"token 2 came before that one expired; open"
+    ),
 }
 WORK_QUEUE = {"work_queue_send", "worker"}
 
