@@ -16,7 +16,7 @@ from hopmq.errors import (
     ConnectionLostError,
     ConsumerCancelledError,
 )
-from hopmq.events import AttemptFailed, ChannelLost, ConsumerLost, Recovered
+from hopmq.events import AttemptFailed, ChannelLost, Recovered
 from hopmq.resilience.ledger import TopologyLedger
 from hopmq.resilience.policy import Recovery, outlives, reopens
 from hopmq.resilience.reconnector import Reconnector
@@ -86,15 +86,7 @@ class ConnectionKeeper:
         """
         if self.record.is_doomed(consumer.queue):
             return False
-        self._restoration.miss_queue(consumer.queue)
-        self._session.lifecycle.tell(
-            ConsumerLost(
-                connection=self._session.label,
-                consumer_tag=consumer.consumer_tag,
-                queue=consumer.queue,
-                error=error,
-            )
-        )
+        self._restoration.miss_consumer(consumer, error)
         self._heal()
         return True
 

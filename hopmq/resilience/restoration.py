@@ -68,12 +68,13 @@ class Restoration:
         self._refused.clear()
         self._reasons.clear()
 
-    def miss_queue(self, name: str) -> None:
-        """Take note that a queue may be gone, and its bindings with it."""
-        wanted = self._ledger.queue(name)
+    def miss_consumer(self, consumer: Consumer, error: HopMQError) -> None:
+        """Take note that a consumer is lost: its queue may be gone, and its bindings with it."""
+        wanted = self._ledger.queue(consumer.queue)
         if wanted is not None:
             self._queues[wanted.name] = wanted
-            self._bindings.update(dict.fromkeys(self._ledger.bindings_to(name)))
+            self._bindings.update(dict.fromkeys(self._ledger.bindings_to(consumer.queue)))
+        self._consumer_lost(consumer, error)
 
     def has_cost(self, channel: Channel, error: ChannelClosed) -> bool:
         """Return whether a channel was closed for a consumer that was being brought back."""
@@ -91,9 +92,10 @@ class Restoration:
     async def complete(self) -> None:
         """Try until nothing is missing; return early when the link ends."""
         failures = 0
+        begun = self._session.loop.time()
         try:
             while not await self.attempt():
-                delay = self._backoff.delay(failures)
+                delay = self._backoff.delay(failures, self._session.loop.time() - begun)
                 if delay is None:
                     return
                 failures += 1
@@ -138,18 +140,20 @@ class Restoration:
 
     # --- topology ----------------------------------------------------------------------------
 
-    async def _restore_exchange(self, exchange: Exchange) -> None:
-        if self._ledger.exchange(exchange.name) is None:
-            self._exchanges.pop(exchange.name, None)  # deleted meanwhile
+    async def _restore_exchange(self, missing: Exchange) -> None:
+        exchange = self._ledger.exchange(missing.name)  # perhaps declared anew meanwhile
+        if exchange is None:
+            self._exchanges.pop(missing.name, None)  # deleted meanwhile
             return
         request = requests.declare_exchange(exchange)
         asking = self._topology.ask(request, ExchangeMethods.DeclareOk)
         if await self._try(exchange, asking) is not None:
             self._exchanges.pop(exchange.name, None)
 
-    async def _restore_queue(self, wanted: WantedQueue) -> None:
-        if self._ledger.queue(wanted.name) is None:
-            self._queues.pop(wanted.name, None)
+    async def _restore_queue(self, missing: WantedQueue) -> None:
+        wanted = self._ledger.queue(missing.name)
+        if wanted is None:
+            self._queues.pop(missing.name, None)
             return
         request = requests.declare_queue(wanted.queue)
         reply = await self._try(
@@ -237,13 +241,14 @@ class Restoration:
             for channel, consumer in self._missing_consumers()
             if channel.is_open and not consumer.is_starting
         ]
-        for consumer in [each for each in self._lost if not each.is_wanted or each.is_active]:
-            self._consumer_is_back(consumer)
         absent = await self._absent_queues(consumer for _, consumer in missing)
         await self._each(
             [each for each in missing if self._queue_of(each[1]) not in absent],
             self._restore_consumer,
         )
+        # An answer may have come late, and behind the consumer's loss.
+        for consumer in [each for each in self._lost if not each.is_wanted or each.is_active]:
+            self._consumer_is_back(consumer)
 
     def _queue_of(self, consumer: Consumer) -> str:
         return self._ledger.current_name(consumer.queue)
@@ -294,7 +299,7 @@ class Restoration:
         self._lost.add(consumer)
         if not self._is_news(consumer, error):
             return
-        logger.warning("%s: cannot restore %r: %s", self._session.label, consumer, error)
+        logger.warning("%s: lost %r: %s", self._session.label, consumer, error)
         self._session.lifecycle.tell(
             ConsumerLost(
                 connection=self._session.label,

@@ -1,0 +1,1 @@
+"""Faults of brokers: what becomes of connections that recover."""
