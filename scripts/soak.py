@@ -1,8 +1,9 @@
-"""Show that nothing grows: many channels and many messages through one connection.
+"""Show that nothing grows: many channels, messages and lost links on one connection.
 
-    AMQP_URL=amqp://localhost python scripts/soak.py [--channels N] [--messages N] [--loop uvloop]
+    AMQP_URL=amqp://localhost python scripts/soak.py [--channels N] [--messages N] [--losses N]
+                                                     [--loop uvloop]
 
-Prints memory and object counts as it goes, then a verdict; ends with status 1 when they grow.
+Links are lost to an embedded broker within the process, the rest is done with AMQP_URL's. Prints memory and object counts as it goes, then a verdict; ends with status 1 when they grow.
 """
 
 import argparse
@@ -17,10 +18,13 @@ from pathlib import Path
 from statistics import median
 
 import hopmq
+from hopmq.broker import Broker
+from hopmq.testing import Faults
 
 BODY = b"x" * 100
 BATCH = 5_000
 CHANNELS_AT_ONCE = 20
+LOSSES = 50
 SAMPLES = 40
 """Samples per phase; the first and the last quarter of them are compared."""
 
@@ -140,19 +144,61 @@ async def send_and_receive_messages(connection: hopmq.Connection, total: int) ->
     return phase
 
 
-async def soak(url: str, channels: int, messages: int) -> int:
-    """Run both phases; return the status to end with."""
-    async with hopmq.connect(url, name="soak") as connection:
-        print(f"{connection.product} {connection.version}; {hopmq.speedups_reason}")
-        phases = [
-            await open_and_close_channels(connection, channels),
-            await send_and_receive_messages(connection, messages),
-        ]
+async def lose_and_recover(total: int) -> Phase:
+    """Lose the link with all kinds of things on it, publish and consume on the next one."""
+    phase = Phase("losses", total)
+    recovered = asyncio.Event()
+    received = 0
+    at_once = hopmq.Recovery(backoff=hopmq.Constant(0.0), shuffle=False)
+    async with (
+        Broker() as broker,
+        hopmq.connect(broker.url, name="soak", recovery=at_once) as connection,
+        connection.channel(on_disconnect="resend") as channel,
+        connection.channel() as consuming,
+    ):
+
+        def note(event: hopmq.events.ConnectionEvent) -> None:
+            if isinstance(event, hopmq.events.Recovered):
+                recovered.set()
+
+        async def handle(message: hopmq.Message) -> None:
+            nonlocal received
+            message.ack()
+            received += 1
+
+        connection.add_listener(note)
+        faults = Faults(broker)
+        await connection.declare_exchange("soak", "fanout")
+        kept = (await connection.declare_queue("soak")).name
+        anonymous = (await connection.declare_queue("", exclusive=True)).name
+        for queue in (kept, anonymous):
+            await connection.bind(queue, "soak")
+            await consuming.consume(queue, handle)
+        for step in phase.steps(LOSSES):
+            for _ in range(step):
+                recovered.clear()
+                faults.disconnect(reset=True)
+                await channel.publish(BODY, exchange="soak", mandatory=True)
+                await recovered.wait()
+    if received < 2 * total:
+        raise SystemExit(f"{total:,} messages sent to two queues, {received:,} received")
+    return phase
+
+
+async def soak(url: str, channels: int, messages: int, losses: int) -> int:
+    """Run all phases; return the status to end with."""
+    phases = []
+    if channels or messages:
+        async with hopmq.connect(url, name="soak") as connection:
+            print(f"{connection.product} {connection.version}; {hopmq.speedups_reason}")
+            phases.append(await open_and_close_channels(connection, channels))
+            phases.append(await send_and_receive_messages(connection, messages))
+    phases.append(await lose_and_recover(losses))
     grown = [line for phase in phases for line in phase.verdict()]
     for line in grown:
         print(f"GROWS: {line}")
     if not grown:
-        print(f"flat: {channels:,} channels, {messages:,} messages")
+        print(f"flat: {channels:,} channels, {messages:,} messages, {losses:,} lost links")
     return 1 if grown else 0
 
 
@@ -161,9 +207,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--channels", type=int, default=100_000)
     parser.add_argument("--messages", type=int, default=2_000_000)
+    parser.add_argument("--losses", type=int, default=10_000)
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
     chosen = parser.parse_args()
-    work = soak(os.environ.get("AMQP_URL", "amqp://localhost"), chosen.channels, chosen.messages)
+    url = os.environ.get("AMQP_URL", "amqp://localhost")
+    work = soak(url, chosen.channels, chosen.messages, chosen.losses)
     if chosen.loop == "uvloop":
         import uvloop  # an optional extra
 
