@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hopmq.core.connection import ConnectionCore
 from hopmq.core.events import ConnectionEnded, ConnectionOpened, ConnectionRefused, CoreEvent
+from hopmq.errors import HandshakeError
 from hopmq.transport.link import Link
 
 
@@ -62,6 +63,6 @@ class NewLink:
                 case ConnectionRefused() if not self.opened.done():
                     self.opened.set_exception(event.error)
                 case ConnectionEnded() if not self.opened.done():
-                    self.opened.set_exception(event.error)
+                    self.opened.set_exception(HandshakeError(str(event.error)))
                 case _:
                     self._early.append(event)

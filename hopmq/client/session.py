@@ -161,6 +161,8 @@ class Session:
                 f"{self.label}: not sent: the connection is still recovering after "
                 f"{self.request_timeout:g} seconds"
             ) from None
+        if self.ended.done():
+            raise self.ended.result().again()
 
     def end(self, error: ConnectionClosed) -> None:
         """End the connection for good, with everything that is suspended."""
@@ -176,8 +178,7 @@ class Session:
             listener.channel_ended(error)
         ready, self._ready = self._ready, None
         if ready is not None and not ready.done():
-            ready.set_exception(error.again())
-            ready.exception()  # nobody may be waiting
+            ready.set_result(None)
         self.lifecycle.tell(Closed(connection=self.label, error=error))
         self.lifecycle.move("closing")
         self.link.lost.add_done_callback(lambda _: self.lifecycle.move("closed"))
