@@ -43,7 +43,7 @@ napoleon_attr_annotations = False
 nitpick_ignore_regex = [
     (
         "py:.*",
-        r"(asyncio|collections|datetime|decimal|enum|os|pathlib|signal|ssl|types|typing)\..*",
+        r"(asyncio|collections|datetime|decimal|enum|os|pathlib|random|signal|ssl|types|typing)\..*",
     ),
     (
         "py:.*",

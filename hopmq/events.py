@@ -97,7 +97,8 @@ class QueueRenamed(ConnectionEvent):
     """A queue that the broker names has another name now; bindings and consumers follow it.
 
     Attributes:
-        before, after: Its names.
+        before: Its name until now.
+        after: Its name from now on.
     """
 
     before: str
@@ -124,7 +125,8 @@ class ConsumerLost(ConnectionEvent):
     """The broker has ended a consumer, or would not have it back; it is tried again.
 
     Attributes:
-        consumer_tag, queue: Which one.
+        consumer_tag: Which one.
+        queue: What it reads.
         error: Why.
     """
 
@@ -138,7 +140,8 @@ class ConsumerRestored(ConnectionEvent):
     """A consumer that was lost gets messages again.
 
     Attributes:
-        consumer_tag, queue: Which one.
+        consumer_tag: Which one.
+        queue: What it reads.
     """
 
     consumer_tag: str

@@ -91,7 +91,7 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
 
     @property
     def is_recovering(self) -> bool:
-        """Whether it waits for its connection: what is asked of it waits as well."""
+        """Whether it waits for its connection, and whatever is asked of it waits as well."""
         return self._resumed is not None
 
     @property

@@ -90,7 +90,7 @@ class Consumer:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether it was started and neither cancelled nor ended: active, or to be brought back."""
+        """Whether it was started and has not ended, so that it is active or to be brought back."""
         return self._is_adopted and not self._ended.done() and not self._cancelling
 
     @property
