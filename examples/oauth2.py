@@ -32,12 +32,12 @@ class ClientCredentials:
         self.given = 0
         self.has_given = asyncio.Event()
 
-    async def __call__(self) -> hopmq.Credentials:
+    async def __call__(self) -> hopmq.resilience.Credentials:
         """Return a token, and for how long it is good."""
         answer = await asyncio.to_thread(self._ask)
         self.given += 1
         self.has_given.set()
-        return hopmq.Credentials(
+        return hopmq.resilience.Credentials(
             username="guest",  # for the stand-in; a broker that takes tokens reads the user there
             password=answer["access_token"],
             expires_in=answer.get("expires_in"),

@@ -10,14 +10,11 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
-from hopmq import errors, events
+from hopmq import errors, events as events, resilience as resilience
 from hopmq._version import __version__
-from hopmq.bindings import Binding
 from hopmq.client.channel import Channel
 from hopmq.client.connection import Connection
 from hopmq.client.consumer import Consumer
-from hopmq.client.health import Health, HealthLimits
-from hopmq.client.lifecycle import Counters
 from hopmq.client.message import Message
 from hopmq.client.outcome import PublishHandle, Receipt
 from hopmq.client.transaction import Transaction
@@ -27,7 +24,6 @@ from hopmq.errors import (
     AccessRefusedError,
     AlreadySettledError,
     AuthenticationError,
-    CertificateError,
     ChannelClosed,
     ClosedError,
     ConnectError,
@@ -52,9 +48,7 @@ from hopmq.errors import (
     UsageError,
     VhostNotFoundError,
 )
-from hopmq.resilience.backoff import Backoff, Constant, Exponential, GiveUpAfter
 from hopmq.resilience.connect import connect
-from hopmq.resilience.credentials import Credentials
 from hopmq.resilience.policy import Recovery
 from hopmq.resilience.signals import DrainOnSignal
 from hopmq.typedefs import FieldTable, FieldValue, Timestamp
@@ -71,9 +65,6 @@ __all__ = [
     "AccessRefusedError",
     "AlreadySettledError",
     "AuthenticationError",
-    "Backoff",
-    "Binding",
-    "CertificateError",
     "Channel",
     "ChannelClosed",
     "ClosedError",
@@ -82,21 +73,14 @@ __all__ = [
     "Connection",
     "ConnectionClosed",
     "ConnectionLostError",
-    "Constant",
     "Consumer",
     "ConsumerCancelledError",
-    "Counters",
-    "Credentials",
     "DrainOnSignal",
     "EncodeError",
     "Exchange",
-    "Exponential",
     "FieldTable",
     "FieldValue",
-    "GiveUpAfter",
     "HandshakeError",
-    "Health",
-    "HealthLimits",
     "HopMQError",
     "Message",
     "NoChannelAvailableError",
@@ -125,7 +109,6 @@ __all__ = [
     "__version__",
     "connect",
     "errors",
-    "events",
     "speedups_enabled",
     "speedups_reason",
 ]

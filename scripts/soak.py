@@ -149,7 +149,7 @@ async def lose_and_recover(total: int) -> Phase:
     phase = Phase("losses", total)
     recovered = asyncio.Event()
     received = 0
-    at_once = hopmq.Recovery(backoff=hopmq.Constant(0.0), shuffle=False)
+    at_once = hopmq.Recovery(backoff=hopmq.resilience.Constant(0.0), shuffle=False)
     async with (
         Broker() as broker,
         hopmq.connect(broker.url, name="soak", recovery=at_once) as connection,

@@ -6,7 +6,8 @@ from enum import IntEnum
 
 import pytest
 
-from hopmq import Binding, Timestamp
+from hopmq import Timestamp
+from hopmq.resilience import Binding
 from hopmq.typedefs import FieldTable, FieldValue
 
 

@@ -13,7 +13,7 @@ from hopmq.errors import CredentialsError, UsageError
 from hopmq.testing import Faults
 
 SECRET = "guest"
-QUICK = hopmq.Recovery(backoff=hopmq.Constant(0.0), shuffle=False)
+QUICK = hopmq.Recovery(backoff=hopmq.resilience.Constant(0.0), shuffle=False)
 
 
 class Provider:
@@ -25,12 +25,12 @@ class Provider:
         self.asked = 0
         self.calls: asyncio.Queue[int] = asyncio.Queue()
 
-    async def __call__(self) -> hopmq.Credentials:
+    async def __call__(self) -> hopmq.resilience.Credentials:
         self.asked += 1
         self.calls.put_nowait(self.asked)
         if self.errors:
             raise self.errors.pop(0)
-        return hopmq.Credentials(username="guest", password=SECRET, expires_in=self.life)
+        return hopmq.resilience.Credentials(username="guest", password=SECRET, expires_in=self.life)
 
     async def was_asked(self, times: int) -> None:
         while await self.calls.get() < times:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import hopmq
-from hopmq import HealthLimits
 from hopmq.broker import Broker
 from hopmq.errors import UsageError
+from hopmq.resilience import HealthLimits
 from hopmq.resilience.watchdog import watchdog
 from hopmq.testing import Faults
 
@@ -24,7 +24,7 @@ async def broker() -> AsyncIterator[Broker]:
 @pytest.fixture
 async def connection(broker: Broker) -> AsyncIterator[hopmq.Connection]:
     """Return an open connection that comes back at once."""
-    recovery = hopmq.Recovery(backoff=hopmq.Constant(0.0))
+    recovery = hopmq.Recovery(backoff=hopmq.resilience.Constant(0.0))
     async with hopmq.connect(broker.url, recovery=recovery) as connection:
         yield connection
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from hopmq import Binding, Exchange, Queue
+from hopmq import Exchange, Queue
+from hopmq.resilience import Binding
 from hopmq.resilience.ledger import Entity, TopologyLedger, WantedQueue
 
 

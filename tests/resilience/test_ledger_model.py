@@ -6,7 +6,8 @@ from dataclasses import replace
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from hopmq import Binding, Exchange, Queue
+from hopmq import Exchange, Queue
+from hopmq.resilience import Binding
 from hopmq.resilience.ledger import TopologyLedger
 from hopmq.typedefs import FieldTable
 from trials import trials

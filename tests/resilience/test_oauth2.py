@@ -95,7 +95,7 @@ async def test_each_new_link_has_a_token_of_its_own(
     backend: Backend, example: ModuleType, endpoint: TokenEndpoint
 ) -> None:
     url = f"amqp://127.0.0.1:{backend.broker.port}/%2F"
-    recovery = hopmq.Recovery(backoff=hopmq.Constant(0.1))
+    recovery = hopmq.Recovery(backoff=hopmq.resilience.Constant(0.1))
     credentials = provider(example, endpoint)
     async with hopmq.connect(url, credentials=credentials, recovery=recovery) as connection:
         await asyncio.to_thread(backend.broker.restart)
