@@ -215,6 +215,11 @@ class Consumer:
             self._redeliveries.interrupted(self._handled())
             self._choose_receive()
 
+    def begin_anew(self) -> None:
+        """Forget how far a stream was read: it is gone, and the next by its name is another."""
+        if isinstance(self._redeliveries, StreamRedeliveries):
+            self._redeliveries.forget()
+
     def requeued(self, unsettled: Container[int]) -> None:
         """Drop what nobody has read; all that was not settled is delivered again."""
         unread = self._inbox.take_all()

@@ -18,6 +18,7 @@ from hopmq.errors import (
     ChannelClosed,
     ConnectionClosed,
     HopMQError,
+    NotFoundError,
 )
 from hopmq.events import ConsumerLost, ConsumerRestored, EntityFailed, QueueRenamed
 from hopmq.resilience.backoff import Backoff
@@ -155,6 +156,8 @@ class Restoration:
         if wanted is None:
             self._queues.pop(missing.name, None)
             return
+        if wanted.queue.kind == "stream":
+            await self._look_for_stream(wanted.name)
         request = requests.declare_queue(wanted.queue)
         reply = await self._try(
             wanted.queue, self._topology.ask(request, QueueMethods.DeclareOk), key=wanted.name
@@ -164,6 +167,19 @@ class Restoration:
         self._queues.pop(wanted.name, None)
         if wanted.is_server_named and reply.queue != wanted.name:
             self._rename(wanted.name, reply.queue)
+
+    async def _look_for_stream(self, name: str) -> None:
+        """Have a stream that is to be made anew read from its beginning."""
+        request = requests.declare_queue(Queue(name), passive=True)
+        try:
+            await self._topology.ask(request, QueueMethods.DeclareOk)
+        except ConnectionClosed:
+            raise
+        except HopMQError as error:
+            if _is_absent(error):
+                for _, consumer in self._missing_consumers():
+                    if self._queue_of(consumer) == name:
+                        consumer.begin_anew()
 
     def _rename(self, before: str, after: str) -> None:
         for binding in self._ledger.bindings_to(before):
@@ -271,6 +287,8 @@ class Restoration:
             except HopMQError as error:
                 absent.add(name)
                 for consumer in unknown[name]:
+                    if _is_absent(error):
+                        consumer.begin_anew()
                     self._consumer_lost(consumer, error)
 
         await self._each(list(unknown), look)
@@ -322,3 +340,8 @@ class Restoration:
                     queue=consumer.queue,
                 )
             )
+
+
+def _is_absent(error: HopMQError) -> bool:
+    """Return whether a queue is not there: one whose node is down is "not found" as well."""
+    return isinstance(error, NotFoundError) and "no queue" in error.reply_text

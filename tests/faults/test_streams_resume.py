@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from hopmq import Channel, Connection, Message, Queue, Settlement
+from hopmq import Channel, Connection, Consumer, Message, Queue, Settlement
+from hopmq.errors import NotFoundError
+from hopmq.events import ConsumerLost
 from hopmq.testing import FaultProxy
 
-from .work import Work, recovered
+from .work import Events, Work, recovered
 
 
 @pytest.fixture
@@ -183,3 +185,81 @@ async def test_what_is_said_to_be_a_stream_and_is_none_is_read_as_what_it_is(
         assert message.redelivered
         message.ack()
     await other.delete_queue(name)
+
+
+# --- another stream of the same name ------------------------------------------------------------
+
+
+async def read(consumer: Consumer, count: int) -> list[bytes]:
+    """Read and settle so many messages."""
+    bodies = []
+    for _ in range(count):
+        message = await anext(consumer)
+        bodies.append(message.body)
+        message.ack()
+    return bodies
+
+
+async def test_a_stream_that_another_deleted_is_back_and_read_from_its_beginning(
+    connection: Connection, other: Channel, name: str
+) -> None:
+    events = Events(connection)
+    async with connection.channel(prefetch=5) as channel:
+        await channel.declare_queue(Queue.stream(name))
+        consumer = await channel.consume(name, arguments=FIRST)
+        await fill(other, name, 0, 10)
+        assert await read(consumer, 10) == numbers(0, 10)
+        await other.delete_queue(name)
+        await events.first(ConsumerLost)
+        await active(consumer)
+        await fill(other, name, 0, 2)
+        assert await read(consumer, 2) == numbers(0, 2)
+        await channel.delete_queue(name)
+
+
+async def test_a_stream_of_others_is_read_from_its_beginning_once_it_is_there_again(
+    connection: Connection, other: Channel, name: str
+) -> None:
+    await other.declare_queue(Queue.stream(name))
+    events = Events(connection)
+    async with connection.channel(prefetch=5) as channel:
+        consumer = await channel.consume(name, arguments=FIRST)
+        await fill(other, name, 0, 10)
+        assert await read(consumer, 10) == numbers(0, 10)
+        await other.delete_queue(name)
+        async with asyncio.timeout(10):
+            while not any(
+                isinstance(each.error, NotFoundError) for each in events.all(ConsumerLost)
+            ):
+                await asyncio.sleep(0.02)
+        await other.declare_queue(Queue.stream(name))
+        await fill(other, name, 0, 2)
+        assert await read(consumer, 2) == numbers(0, 2)
+    await other.delete_queue(name)
+
+
+async def test_a_stream_that_went_with_the_link_is_read_from_its_beginning(
+    connection: Connection, proxy: FaultProxy, other: Channel, name: str
+) -> None:
+    async with connection.channel(prefetch=5) as channel:
+        await channel.declare_queue(Queue.stream(name))
+        consumer = await channel.consume(name, arguments=FIRST)
+        await fill(other, name, 0, 3)
+        held = await anext(consumer)
+        with proxy.refuse_connections():
+            proxy.disconnect()
+            await connection.wait_for("recovering", timeout=5)
+            await other.delete_queue(name)
+        await connection.wait_for("open", timeout=10)
+        await active(consumer)
+        assert held.ack() is Settlement.STALE
+        await fill(other, name, 0, 2)
+        assert await read(consumer, 2) == numbers(0, 2)
+        await channel.delete_queue(name)
+
+
+async def active(consumer: Consumer) -> None:
+    """Wait until a consumer gets messages again."""
+    async with asyncio.timeout(10):
+        while not consumer.is_active:
+            await asyncio.sleep(0.02)
