@@ -121,7 +121,7 @@ class Publishing:
         if self._ids is None:
             handle = PublishHandle(size, self._loop.time(), timeout)
         else:
-            properties = self._ids.identified(properties)
+            properties = self._ids.identified(properties, mandatory)
             body = bytes(body) if isinstance(body, bytearray | memoryview) else body
             content = (exchange, routing_key, mandatory, properties, body)
             handle = LastingHandle(size, self._loop.time(), timeout, content, self._lost.append)

@@ -61,20 +61,26 @@ class LastingHandle(PublishHandle):
 class MessageIds:
     """Names for messages that have none, so that a consumer can tell what comes twice."""
 
-    __slots__ = ("_numbers", "_prefix")
+    __slots__ = ("_encoded", "_numbers", "_prefix")
 
     def __init__(self) -> None:
         """Begin a series that no other publisher has."""
-        self._prefix = f"hopmq-{secrets.token_hex(8)}"
+        self._prefix = f"hopmq-{secrets.token_hex(8)}-"
+        size = len(self._next_of(0))
+        # An encoded property list of delivery mode 2 and a message id, up to the id's number.
+        self._encoded = b"\x10\x80\x02" + bytes((size,)) + self._prefix.encode()
         self._numbers = count(1)
 
-    def identified(self, properties: Properties | bytes) -> Properties:
-        """Return the properties with a message id."""
+    def identified(self, properties: Properties | bytes, mandatory: bool) -> Properties | bytes:
+        """Return the properties with a message id; the commonest case is encoded already."""
         if isinstance(properties, bytes):
-            return Properties(delivery_mode=_PERSISTENT, message_id=self._next())
+            number = next(self._numbers)
+            if not mandatory:
+                return self._encoded + b"%012d" % number
+            return Properties(delivery_mode=_PERSISTENT, message_id=self._next_of(number))
         if properties.message_id is not None:
             return properties
-        return replace(properties, message_id=self._next())
+        return replace(properties, message_id=self._next_of(next(self._numbers)))
 
-    def _next(self) -> str:
-        return f"{self._prefix}-{next(self._numbers)}"
+    def _next_of(self, number: int) -> str:
+        return f"{self._prefix}{number:012d}"
