@@ -21,7 +21,7 @@ from hopmq.client.publishing import OnDisconnect, Window, check_on_disconnect
 from hopmq.client.session import Session
 from hopmq.client.topology import TopologyChannel, TopologyOperations
 from hopmq.core.connection import ConnectionCore
-from hopmq.errors import ClosedError, ConnectionClosed
+from hopmq.errors import ClosedError, ConnectionClosed, NotAllowedError
 from hopmq.events import ConnectionEvent
 from hopmq.typedefs import FieldTable
 from hopmq.wire import new_method
@@ -238,7 +238,8 @@ class Connection(TopologyOperations):
             await channel.start()
             return channel
 
-        return Opening(lambda: self._session.persist(opened))
+        # RabbitMQ closes the connection of a user who has as many channels as he may.
+        return Opening(lambda: self._session.persist(opened, unless=(NotAllowedError,)))
 
     async def update_secret(self, secret: str, reason: str = "refresh") -> None:
         """Give the broker a fresh password or token (RabbitMQ, connection.update-secret)."""

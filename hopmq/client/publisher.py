@@ -9,6 +9,7 @@ from hopmq.client.outcome import PublishHandle, Receipt
 from hopmq.client.publishing import PERSISTENT_ONLY, Publishing, size_of
 from hopmq.client.session import Session
 from hopmq.core.channel import ChannelCore
+from hopmq.core.states import ChannelState
 from hopmq.entities import Exchange, name_of
 from hopmq.errors import EncodeError, PublishManyError, PublishNotSentError, UsageError
 from hopmq.typedefs import Body, FieldTable
@@ -22,6 +23,11 @@ class PublishOperations:
     _core: ChannelCore
     _publishing: Publishing
     _publish_timeout: float
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a message would be written now, and not be held or refused."""
+        return self._core.state is ChannelState.OPEN and not self._publishing.is_full(0)
 
     async def publish(
         self,

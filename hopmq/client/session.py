@@ -191,8 +191,17 @@ class Session:
         self.link.close()
         self.end(connection_closed(200, "closed", by_peer=False))
 
-    async def persist(self, attempt: Callable[[], Awaitable[R]]) -> R:
+    async def persist(
+        self,
+        attempt: Callable[[], Awaitable[R]],
+        *,
+        unless: tuple[type[ConnectionClosed], ...] = (),
+    ) -> R:
         """Return what `attempt` does, again on the next link where one ends in the middle.
+
+        Args:
+            attempt: What to do.
+            unless: Ends of a link for which it may be the attempt that is to blame.
 
         Raises:
             RequestTimeoutError: The connection did not recover, or the broker not answer, in time.
@@ -203,6 +212,8 @@ class Session:
             await self.ready()
             try:
                 return await attempt()
+            except unless:
+                raise
             except ConnectionClosed:
                 if not self.is_recovering or self.loop.time() - begun > self.request_timeout:
                     raise
