@@ -50,6 +50,7 @@ from hopmq.errors import (
 )
 from hopmq.resilience.connect import connect
 from hopmq.resilience.policy import Recovery
+from hopmq.resilience.pool import Pool
 from hopmq.resilience.signals import DrainOnSignal
 from hopmq.typedefs import FieldTable, FieldValue, Timestamp
 from hopmq.wire import Properties, Returned, active as _codec, reason as speedups_reason
@@ -85,6 +86,7 @@ __all__ = [
     "Message",
     "NoChannelAvailableError",
     "NotFoundError",
+    "Pool",
     "PreconditionFailedError",
     "Properties",
     "PublishError",

@@ -19,6 +19,7 @@ HopMQError
 │  └─ ChannelClosed                  a channel ended; one subclass per reply code
 ├─ NoChannelAvailableError           every channel id is in use
 ├─ RequestTimeoutError               the broker did not answer in time (also a TimeoutError)
+├─ PoolTimeoutError                  a pool had no channel to spare in time (also a TimeoutError)
 ├─ ConsumerCancelledError            the broker ended a consumer
 └─ PublishError                      a publish did not end confirmed; see `retry_safe`
    ├─ PublishReturnedError           mandatory and unroutable
@@ -379,6 +380,10 @@ class NoChannelAvailableError(HopMQError):
 
 class RequestTimeoutError(HopMQError, TimeoutError):
     """The broker did not answer a request in time; the connection stays usable."""
+
+
+class PoolTimeoutError(HopMQError, TimeoutError):
+    """A pool had no channel to spare within `acquire_timeout`; the message says what was waited for."""
 
 
 class ConsumerCancelledError(HopMQError):
