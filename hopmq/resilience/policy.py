@@ -35,12 +35,14 @@ class Recovery:
             whether it is declared again. All are by default.
         reopen_channels: Whether a channel that the broker has closed for an error, such as an
             ack of an unknown delivery, is opened again: for all errors, or for those that a
-            function returns True for. A mistake of the program would repeat itself for ever.
+            function returns True for. A mistake of the program may repeat itself for ever: the
+            pauses grow by `entity_backoff`, and when that gives up, the channel ends.
         entity_backoff: Seconds between attempts to restore what the broker refuses.
         max_refusals: Refusals of credentials, virtual host or certificate in a row, of any host,
             after which the connection ends; None for never. They come `refusal_delay` apart.
         refusal_delay: Seconds before the next attempt after a refusal.
-        stable_after: Seconds that a link has to last before the count of failures starts anew.
+        stable_after: Seconds that a link, or a channel that was opened again, has to last before
+            the count of failures starts anew.
 
     Raises:
         UsageError: A bound that cannot be meant.

@@ -20,6 +20,7 @@ from hopmq.events import AttemptFailed, ChannelLost, Recovered
 from hopmq.resilience.ledger import TopologyLedger
 from hopmq.resilience.policy import Recovery, outlives, reopens
 from hopmq.resilience.reconnector import Reconnector
+from hopmq.resilience.reopening import Reopening
 from hopmq.resilience.restoration import Restoration
 
 logger: logging.Logger = logging.getLogger("hopmq.connection")
@@ -44,12 +45,14 @@ class ConnectionKeeper:
         self._task: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._lost_at = 0.0
+        self._lost_by: ConnectionClosed | None = None
+        self._reopening = Reopening(recovery.entity_backoff, recovery.stable_after)
 
     def look_after(self, session: Session, topology: TopologyChannel) -> None:
         """Keep this connection."""
         self._session = session
         self._restoration = Restoration(
-            session, topology, self.record, self._recovery.entity_backoff
+            session, topology, self.record, self._recovery.entity_backoff, self._reopening
         )
 
     # --- for the connection ------------------------------------------------------------------
@@ -60,13 +63,17 @@ class ConnectionKeeper:
             return False
         if not self._session.is_recovering:
             self._lost_at = self._session.loop.time()
+            self._lost_by = error
         self._reconnector.lost()
         self._start(self._recover())
         return True
 
     def keep_channel(self, channel: Channel, error: ChannelClosed) -> bool:
         """Open it again where a consumer that was brought back cost it, or as it is wished."""
-        reopened = self._restoration.has_cost(channel, error) or reopens(self._recovery, error)
+        reopened = self._restoration.has_cost(channel, error) or (
+            reopens(self._recovery, error)
+            and self._reopening.lost(channel, self._session.loop.time())
+        )
         self._session.lifecycle.tell(
             ChannelLost(
                 connection=self._session.label,
@@ -100,7 +107,8 @@ class ConnectionKeeper:
 
     def _heal(self) -> None:
         """See to what is missing, now; a recovery under way will come to it."""
-        if self._task is None:
+        # One that is done counts as none, although its callback has still to run.
+        if self._task is None or self._task.done():
             self._start(self._restoration.complete())
         else:
             self._restoration.wake()
@@ -165,10 +173,10 @@ class ConnectionKeeper:
         )
 
     def _given_up(self) -> ConnectionClosed:
-        last = self._reconnector.last_error
+        last, attempts = self._reconnector.last_error, self._reconnector.attempts
+        tried = f"given up after {attempts} attempts to connect again" if attempts else "given up"
         error = ConnectionLostError(
-            f"its link has ended, and no other came about in {self._reconnector.attempts} "
-            f"attempts: {last}"
+            f"{self._lost_by}; {tried}" if last is None else f"{self._lost_by}; {tried}: {last}"
         )
         error.__cause__ = last
         return error

@@ -23,6 +23,7 @@ from hopmq.errors import (
 from hopmq.events import ConsumerLost, ConsumerRestored, EntityFailed, QueueRenamed
 from hopmq.resilience.backoff import Backoff
 from hopmq.resilience.ledger import TopologyLedger, WantedQueue
+from hopmq.resilience.reopening import Reopening
 
 logger: logging.Logger = logging.getLogger("hopmq.connection")
 
@@ -45,12 +46,14 @@ class Restoration:
         topology: TopologyChannel,
         ledger: TopologyLedger,
         backoff: Backoff,
+        reopening: Reopening,
     ) -> None:
         """Miss nothing yet."""
         self._session = session
         self._topology = topology
         self._ledger = ledger
         self._backoff = backoff
+        self._reopening = reopening
         self._exchanges: dict[str, Exchange] = {}
         self._queues: dict[str, WantedQueue] = {}
         self._bindings: dict[Binding, None] = {}
@@ -114,7 +117,7 @@ class Restoration:
         await self._each(list(self._exchanges.values()), self._restore_exchange)
         await self._each(list(self._queues.values()), self._restore_queue)
         await self._each(list(self._bindings), self._restore_binding)
-        await self._each(self._suspended_channels(), self._reopen)
+        await self._each(self._channels_to_open(), self._reopen)
         await self._restore_consumers()
         return not (
             self._exchanges
@@ -228,8 +231,10 @@ class Restoration:
 
     # --- channels and consumers --------------------------------------------------------------
 
-    def _suspended_channels(self) -> list[Channel]:
-        return [each for each in self._session.suspended() if isinstance(each, Channel)]
+    def _channels_to_open(self) -> list[Channel]:
+        now = self._session.loop.time()
+        channels = (each for each in self._session.suspended() if isinstance(each, Channel))
+        return [channel for channel in channels if self._reopening.is_due(channel, now)]
 
     async def _reopen(self, channel: Channel) -> None:
         try:
@@ -241,6 +246,7 @@ class Restoration:
                 logger.warning("%s: cannot open %r again: %s", self._session.label, channel, error)
         else:
             self._reasons.pop(channel, None)
+            self._reopening.opened(channel, self._session.loop.time())
 
     def _missing_consumers(self) -> list[tuple[Channel, Consumer]]:
         channels = (each for each in self._session.listeners() if isinstance(each, Channel))
