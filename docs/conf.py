@@ -47,7 +47,7 @@ nitpick_ignore_regex = [
     ),
     (
         "py:.*",
-        r"(.*\.)?(Body|CredentialsProvider|Drainable|Handler|OnReturn|Opening|Processing|Overflow|DeadLetterStrategy|R|T)",
+        r"(.*\.)?(Body|CredentialsProvider|Drainable|Handler|Loan|OnReturn|Opening|Processing|Overflow|DeadLetterStrategy|R|T)",
     ),
     ("py:.*", r"(dict|tuple)\[str"),  # what Sphinx makes of types within types of attributes
 ]

@@ -37,7 +37,8 @@ class PoolStatistics:
     """A pool at one moment.
 
     Attributes:
-        publishing, consuming: Its two sides.
+        publishing: Its side for publishing.
+        consuming: Its side for consuming.
         shared: Channels that publishers share.
         unconfirmed: Publishes on these that await their confirm.
         borrowed: Channels that are borrowed exclusively.
