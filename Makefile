@@ -17,10 +17,13 @@ COMMANDS = demo test test-pure cov lint format types schemas docs bench fuzz fuz
 	brokers check build
 
 .DEFAULT_GOAL = help
-.PHONY: help clean clean-env $(COMMANDS)
+.PHONY: help chaos clean clean-env $(COMMANDS)
 
 $(COMMANDS): .hatch/ready
 	@$(RUN) $@ $(ARGS)
+
+chaos: .hatch/ready
+	@$(RUN) $@ $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 # The stamp comes last, so that an interrupted set-up is begun anew.
 .hatch/ready:
@@ -43,6 +46,7 @@ help:
 	@echo "make bench     benchmarks of the codecs"
 	@echo "make fuzz      mutated frames through both codecs"
 	@echo "make fuzz-broker  altered conversations with the embedded broker"
+	@echo "make chaos MINUTES=5 SEED=1  break a cluster at random, lose nothing"
 	@echo "make sanitize  the compiled codec under AddressSanitizer and UBSan"
 	@echo "make drifts    planted mistakes that the tests must find"
 	@echo "make cov       the test suite with its coverage"

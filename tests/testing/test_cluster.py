@@ -58,7 +58,10 @@ async def first_in(queue: Queue, node: ClusterNode) -> bytes:
     """Read the first message of a queue by way of a node, and leave it there."""
     while True:
         try:
-            async with hopmq.connect(node.url) as connection, connection.channel() as channel:
+            async with (
+                hopmq.connect(node.url, recovery=None) as connection,
+                connection.channel() as channel,
+            ):
                 message = await channel.get(queue)
                 if message is not None:
                     message.nack(requeue=True)
@@ -93,7 +96,7 @@ async def test_a_node_that_is_shut_down_tells_its_clients_and_starts_again(
     cluster: RabbitMQCluster, name: str
 ) -> None:
     node = cluster.nodes[2]
-    connection = await hopmq.connect(node.url)
+    connection = await hopmq.connect(node.url, recovery=None)
     await asyncio.to_thread(node.shutdown)
     assert (await connection.wait_closed()).reply_code == 320
     await asyncio.to_thread(node.start)
@@ -101,7 +104,7 @@ async def test_a_node_that_is_shut_down_tells_its_clients_and_starts_again(
 
 
 async def test_the_connections_of_one_node_are_closed(cluster: RabbitMQCluster) -> None:
-    first, second = [await hopmq.connect(node.url) for node in cluster.nodes[:2]]
+    first, second = [await hopmq.connect(node.url, recovery=None) for node in cluster.nodes[:2]]
     await asyncio.to_thread(cluster.nodes[0].close_connections, '"on" purpose')
     error = await first.wait_closed()
     assert error.reply_code == 320
@@ -136,7 +139,7 @@ async def test_a_node_that_is_cut_off_confirms_nothing_until_it_is_back(
     cluster: RabbitMQCluster, name: str
 ) -> None:
     queue, leader = await quorum_queue(cluster, name)
-    connection = await hopmq.connect(leader.url)
+    connection = await hopmq.connect(leader.url, recovery=None)
     channel = await connection.channel()
     await asyncio.to_thread(cluster.partition, leader)
     try:

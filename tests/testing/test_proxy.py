@@ -213,7 +213,7 @@ async def test_it_stops_and_starts_on_the_same_port(broker: Broker) -> None:
     await proxy.start()
     await proxy.start()
     url = proxy.url
-    connection = await hopmq.connect(url)
+    connection = await hopmq.connect(url, recovery=None)
     proxy.delay(60)
     await proxy.stop()
     await proxy.stop()
@@ -260,7 +260,7 @@ async def test_exactly_so_many_bytes_arrive_before_a_cut(
 
 
 async def test_a_frame_can_be_cut_before_any_broker(broker: Broker, proxy: FaultProxy) -> None:
-    connection = await hopmq.connect(proxy.url)
+    connection = await hopmq.connect(proxy.url, recovery=None)
     channel = await connection.channel()
     await connection.declare_queue("q")
     with proxy.cut("Basic.Ack", direction="to_client") as cut:
