@@ -91,7 +91,7 @@ async def opened(url: str, **options: Any) -> AsyncIterator[Pool]:  # Any: keywo
 
 
 @pytest.fixture(scope="module")
-async def other(broker: RunningBroker) -> AsyncIterator[Connection]:
+async def other(anyio_backend: object, broker: RunningBroker) -> AsyncIterator[Connection]:
     """Return a connection of its own, to look at what the pool did; leave it open."""
     connection = await hopmq.connect(broker.url, name="tests, second connection")
     yield connection

@@ -1,6 +1,7 @@
 """Borrowed channels: exclusive, in order, and back in the pool whatever happens."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 import hopmq
 from client.proxy import Proxy
 from client.waiting import until
-from hopmq import Channel, Pool, UsageError
+from hopmq import Channel, Pool, PublishError, Recovery, UsageError
 from hopmq.errors import PoolTimeoutError
+from hopmq.resilience import Constant
 
 from .conftest import opened
 
@@ -330,3 +332,62 @@ async def test_a_borrower_cancelled_while_it_waits_for_confirms_returns_its_chan
         assert pool.statistics().borrowed == lent(pool) == 0
         proxy.answers.release()
         assert (await borrow(pool)).is_open
+
+
+# --- links that end --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recovery", [None, Recovery(backoff=Constant(0.01))], ids=["off", "on"])
+async def test_a_channel_that_died_while_it_was_idle_is_not_lent(
+    proxy: Proxy, recovery: Recovery | None
+) -> None:
+    async with opened(proxy.url, recovery=recovery) as pool:
+        assert (await borrow(pool)).is_open
+        proxy.cut()
+        for _ in range(10):
+            async with pool.channel() as channel:
+                assert channel.is_open
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("recovery", [None, Recovery(backoff=Constant(0.01))], ids=["off", "on"])
+async def test_a_connection_that_ends_under_its_borrowers_costs_the_pool_nothing(
+    proxy: Proxy, queue: str, recovery: Recovery | None
+) -> None:
+    bounds = {"max_connections": 2, "channels_per_connection": 3}
+    async with opened(proxy.url, recovery=recovery, **bounds) as pool:
+
+        async def work() -> None:
+            for _ in range(10):
+                async with pool.channel() as channel:
+                    with contextlib.suppress(PublishError):
+                        await channel.publish(b"", routing_key=queue)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(20):
+                group.create_task(work())
+            for _ in range(5):
+                await asyncio.sleep(0.01)
+                proxy.cut()
+
+        async def all_are_back() -> bool:
+            statistics = pool.statistics().publishing
+            return lent(pool) == 0 and not statistics.waiting and not statistics.recovering
+
+        await until(all_are_back)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(10):
+                group.create_task(borrow(pool))
+        assert pool.statistics().publishing.connections <= 2
+
+
+async def test_a_link_that_ends_while_a_channel_opens_does_not_fail_its_borrower(
+    proxy: Proxy,
+) -> None:
+    async with opened(proxy.url, recovery=None) as pool:
+        proxy.answers.hold()
+        borrowing = asyncio.create_task(borrow(pool))
+        await until_waiting(pool, 1)
+        proxy.cut()
+        proxy.answers.release()
+        assert (await borrowing).is_open

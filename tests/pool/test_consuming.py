@@ -7,8 +7,18 @@ import pytest
 import hopmq
 from client.proxy import Proxy
 from client.waiting import ready, until, until_ready
-from hopmq import Connection, Message, NotFoundError, Pool, Queue, UsageError
+from hopmq import (
+    Connection,
+    ConnectionLostError,
+    Message,
+    NotFoundError,
+    Pool,
+    Queue,
+    Recovery,
+    UsageError,
+)
 from hopmq.broker import Broker
+from hopmq.resilience import Constant
 from hopmq.testing import Faults
 
 from .conftest import opened
@@ -201,3 +211,55 @@ async def test_wrong_calls_are_refused_at_once(pool: Pool) -> None:
         pool.channel(prefetch=100_000)
     with pytest.raises(UsageError):
         pool.channel(timeout=0)
+
+
+# --- links that end --------------------------------------------------------------------------------
+
+
+async def test_a_consumer_outlives_its_link(proxy: Proxy, queue: str) -> None:
+    async with opened(proxy.url, recovery=Recovery(backoff=Constant(0.01))) as pool:
+        async with pool.consume(queue) as consumer:
+            await pool.publish(b"1", routing_key=queue)
+            (await anext(consumer)).ack()
+            proxy.cut()
+            await until(lambda: has_recovered(pool))
+            await pool.publish(b"2", routing_key=queue)
+            message = await anext(consumer)
+            while message.body != b"2":  # the ack of the first may have been lost
+                message.ack()
+                message = await anext(consumer)
+            message.ack()
+        await until_given_back(pool)
+        assert pool.statistics().consuming.opened == 1
+
+
+async def has_recovered(pool: Pool) -> bool:
+    engine = pool._engine
+    connections = [*engine.publishing.connections.values(), *engine.consuming.connections.values()]
+    return all(each.is_open and each.counters.links == 2 for each in connections)
+
+
+async def test_without_recovery_a_consumer_ends_with_its_link(proxy: Proxy, queue: str) -> None:
+    async with opened(proxy.url, recovery=None) as pool:
+        consumer = await pool.consume(queue)
+        proxy.cut()
+        with pytest.raises(ConnectionLostError):
+            await anext(consumer)
+        await until_given_back(pool)
+        async with pool.consume(queue) as consumer:
+            await pool.publish(b"", routing_key=queue)
+            (await anext(consumer)).ack()
+
+
+async def test_exclusive_queues_are_forgotten_with_their_connection(proxy: Proxy) -> None:
+    async with opened(proxy.url, recovery=None) as pool:
+        mine = (await pool.declare_queue(Queue.temporary())).name
+        assert pool._home_of(mine) is not None
+        proxy.cut()
+
+        async def is_forgotten() -> bool:
+            return pool._home_of(mine) is None
+
+        await until(is_forgotten)
+        with pytest.raises(NotFoundError):
+            await pool.consume(mine)

@@ -12,17 +12,15 @@ from typing import Any, Final
 from hopmq.client.channel import Channel
 from hopmq.client.connection import Connection
 from hopmq.errors import (
-    AuthenticationError,
     ConnectionClosed,
     ConnectionLimitError,
     HopMQError,
     NoChannelAvailableError,
     PoolTimeoutError,
-    UsageError,
-    VhostNotFoundError,
 )
 from hopmq.events import ConnectionEvent, Recovered, Recovering
 from hopmq.resilience.backoff import Backoff
+from hopmq.resilience.policy import is_refusal
 from hopmq.resilience.pool.allowance import ChannelAllowance
 from hopmq.resilience.pool.entries import (
     Action,
@@ -43,13 +41,8 @@ from hopmq.resilience.pool.statistics import SideStatistics
 
 logger: logging.Logger = logging.getLogger("hopmq.pool")
 
-_BEYOND_WAITING: Final = (
-    AuthenticationError,
-    VhostNotFoundError,
-    ConnectionLimitError,
-    UsageError,
-)
-"""What the next attempt will hardly mend: it is made, but nobody is kept waiting for it."""
+_MAX_REFUSALS: Final = 3
+"""Refusals in a row that end the wait for a connection; a link that is cut looks like one as well."""
 
 _AFTER_GIVING_UP: Final = 60.0
 """Seconds to the next attempt where the back-off says that there is none."""
@@ -105,6 +98,7 @@ class Side:
         self._tasks: set[asyncio.Task[None]] = set()
         self._serial = count(1)
         self._failures = 0
+        self._refusals = 0
         self._failing_since = 0.0
         self._counts = _Counts()
         self._timer: asyncio.TimerHandle | None = None
@@ -234,7 +228,8 @@ class Side:
             case Connect(connection):
                 self._start(self._connect(connection), f"connection {connection}")
             case OpenChannel(channel, connection, settings):
-                self._start(self._open(channel, connection, settings), f"channel {channel}")
+                opening = self._open_on(self.connections[connection], settings)
+                self._start(self._open(channel, connection, opening), f"channel {channel}")
             case CloseChannel(channel):
                 closing = self._close_channel(channel, self._channels.pop(channel))
                 self._start(closing, f"end of channel {channel}")
@@ -274,7 +269,7 @@ class Side:
             await connection.close()
             return
         self.last_failure = None
-        self._failures = 0
+        self._failures = self._refusals = 0
         self._counts.opened += 1
         self.connections[number] = connection
         # One number is left for the channel on which the connection declares and binds.
@@ -307,7 +302,9 @@ class Side:
         self.last_failure = error
         self._failures += 1
         self._counts.failed += 1
-        if not self.connections and (was_never_connected or isinstance(error, _BEYOND_WAITING)):
+        self._refusals = self._refusals + 1 if is_refusal(error) else 0
+        is_hopeless = self._refusals >= _MAX_REFUSALS or isinstance(error, ConnectionLimitError)
+        if not self.connections and (was_never_connected or is_hopeless):
             for ticket in self.sizing.refuse_all():
                 self._fail(ticket, error)
         retry_at = now + (_AFTER_GIVING_UP if delay is None else delay)
@@ -326,9 +323,9 @@ class Side:
         self.on_connection_end(number)
         self._perform()
 
-    async def _open(self, number: int, connection: int, settings: ChannelSettings) -> None:
+    async def _open(self, number: int, connection: int, opening: Awaitable[Channel]) -> None:
         try:
-            channel = await self._open_on(self.connections[connection], settings)
+            channel = await opening
         except HopMQError as error:
             self._not_opened(number, connection, error)
             return
@@ -342,6 +339,11 @@ class Side:
         """Pass a refusal on to whom it concerns; a lost connection is no reason to give up."""
         now = self._loop.time()
         limit = channel_limit(error)
+        known = self.connections.get(connection)
+        has_ended = known is None or known.state in _ENDING
+        if has_ended and limit is None:
+            self._disconnected(connection)
+            return
         if limit is not None:
             self._allowance.limit = max(1, min(limit, self._allowance.used - 1))
         if isinstance(error, NoChannelAvailableError):
@@ -352,9 +354,9 @@ class Side:
             refused = None if was_lost else refused
         if refused is not None:
             self._fail(refused.ticket, error)
-        if connection in self.connections and self.connections[connection].state in _ENDING:
-            self._disconnected(connection)
         self._perform()
+        if has_ended:
+            self._disconnected(connection)
 
     async def _close_channel(self, number: int, channel: Channel) -> None:
         try:
