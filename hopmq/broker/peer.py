@@ -72,7 +72,13 @@ class Peer:
         )
         trace_name = f"broker #{self.number}"
         self.link: Link = Link(
-            self.core, loop, self._ignore, self._on_writable, trace_name, clock=broker.clock
+            self.core,
+            loop,
+            self._ignore,
+            self._on_writable,
+            trace_name,
+            clock=broker.clock,
+            on_made=lambda: broker.remember(self),
         )
         self.access: Access = broker.access
         self.username: str = ""

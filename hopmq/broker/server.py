@@ -384,7 +384,6 @@ class Broker:
         self, loop: asyncio.AbstractEventLoop, settings: ServerSettings
     ) -> asyncio.BaseProtocol:
         peer = Peer(self.state, settings, loop)
-        self.state.remember(peer)
         return peer.link if self.interposer is None else self.interposer.accept(peer)
 
 

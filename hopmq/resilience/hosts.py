@@ -83,19 +83,27 @@ class Hosts(Generic[H]):
         """Take note of a connection to `host`; whether it lasts remains to be seen."""
         self._connected_at = now
 
-    def failed(self, host: H, now: float) -> None:
-        """Take note that an attempt failed, or that the connection was lost."""
+    def failed(self, host: H, now: float, *, pause: float = 0.0) -> None:
+        """Take note that an attempt failed, or that the connection was lost.
+
+        Args:
+            host: Where.
+            now: When.
+            pause: Seconds to leave it alone at least.
+        """
         if self._connected_at is not None and now - self._connected_at >= self._stable_after:
             self._end_outage(host, now)
         self._connected_at = None
         if self._outage_began is None:
             self._outage_began = now
-        self._count_failure(self._records[host], now, now - self._outage_began)
+        self._count_failure(self._records[host], now, now - self._outage_began, pause)
 
-    def _count_failure(self, record: _Record, now: float, elapsed: float) -> None:
+    def _count_failure(
+        self, record: _Record, now: float, elapsed: float, pause: float = 0.0
+    ) -> None:
         delay = self._backoff.delay(record.failures, elapsed)
         record.failures += 1
-        record.due = None if delay is None else now + delay
+        record.due = None if delay is None else now + max(delay, pause)
 
     def _end_outage(self, connected_to: H, now: float) -> None:
         """Forget the failures that a lasting connection has put behind us.

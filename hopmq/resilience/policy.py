@@ -38,9 +38,9 @@ class Recovery:
             function returns True for. A mistake of the program may repeat itself for ever: the
             pauses grow by `entity_backoff`, and when that gives up, the channel ends.
         entity_backoff: Seconds between attempts to restore what the broker refuses.
-        max_refusals: Refusals of credentials, virtual host or certificate in a row, of any host,
-            after which the connection ends; None for never. They come `refusal_delay` apart.
-        refusal_delay: Seconds before the next attempt after a refusal.
+        max_refusals: Refusals of credentials, virtual host or certificate in a row, by every
+            host, after which the connection ends; None for never.
+        refusal_delay: Seconds before the next attempt at a host that has refused.
         stable_after: Seconds that a link, or a channel that was opened again, has to last before
             the count of failures starts anew.
 

@@ -41,7 +41,7 @@ class Reconnector:
             shuffle=self._recovery.shuffle,
         )
         self._host: int | None = None
-        self._refusals = 0
+        self._refusals: dict[int, int] = {}
         self._reasons: dict[str, str] = {}
         self.attempts: int = 0
         self.last_error: ConnectError | None = None
@@ -74,7 +74,7 @@ class Reconnector:
         if self._host is not None:
             self._hosts.failed(self._host, _now())
         self._host = None
-        self._refusals = 0
+        self._refusals.clear()
         self._reasons.clear()
         self.attempts = 0
         self.last_error = None
@@ -86,8 +86,6 @@ class Reconnector:
             if chosen is None or self._is_refused_for_good():
                 return None
             host, delay = chosen
-            if self._refusals and self._refusals % len(self._plans) == 0:
-                delay = max(delay, self._recovery.refusal_delay)
             await asyncio.sleep(delay)
             self.attempts += 1
             try:
@@ -107,10 +105,10 @@ class Reconnector:
         return new_link
 
     def _failed(self, host: int, error: ConnectError, on_failed: OnFailed) -> None:
-        self._hosts.failed(host, _now())
-        self.last_error = error
         refused = is_refusal(error)
-        self._refusals = self._refusals + 1 if refused else 0
+        self._hosts.failed(host, _now(), pause=self._recovery.refusal_delay if refused else 0.0)
+        self.last_error = error
+        self._refusals[host] = self._refusals.get(host, 0) + 1 if refused else 0
         address, reason = self._plans[host].address, str(error)
         if self._reasons.get(address) != reason:
             self._reasons[address] = reason
@@ -120,7 +118,10 @@ class Reconnector:
 
     def _is_refused_for_good(self) -> bool:
         bound = self._recovery.max_refusals
-        return bound is not None and self._refusals >= bound * len(self._plans)
+        if bound is None:
+            return False
+        # A host that is out of reach may take us yet.
+        return all(self._refusals.get(host, 0) >= bound for host in range(len(self._plans)))
 
 
 def _now() -> float:

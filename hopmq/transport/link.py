@@ -52,10 +52,12 @@ class Link(asyncio.BufferedProtocol):
         on_writable: Callable[[], None],
         name: str = "hopmq",
         clock: Timers | None = None,
+        on_made: Callable[[], None] | None = None,
     ) -> None:
         """Wait for the transport.
 
         With a `clock`, the core's heartbeats and deadlines follow it and not the loop's time.
+        `on_made` is called when there is a transport: with TLS, that may never be.
         """
         self.core: ConnectionCore = core
         self.lost: asyncio.Future[None] = loop.create_future()
@@ -65,6 +67,7 @@ class Link(asyncio.BufferedProtocol):
         self._time: Callable[[], float] = self._clock.time
         self._on_events = on_events
         self._on_writable = on_writable
+        self._on_made = on_made
         self._transport: asyncio.Transport | None = None
         self._flush_scheduled = False
         self._read_paused = False
@@ -102,6 +105,8 @@ class Link(asyncio.BufferedProtocol):
         self._socket = _socket_of(self._transport)
         inheritance.guard(self)
         self.core.on_output = self.request_flush
+        if self._on_made is not None:
+            self._on_made()
         self.flush()
 
     def get_buffer(self, sizehint: int) -> memoryview:

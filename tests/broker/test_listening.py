@@ -9,7 +9,7 @@ import pytest
 
 import hopmq
 from hopmq.broker import Broker, new_user
-from hopmq.errors import ConnectionForcedError
+from hopmq.errors import CertificateError, ConnectionForcedError
 from hopmq.testing import Certificates
 
 
@@ -28,6 +28,16 @@ async def test_a_stop_returns_when_its_clients_have_answered() -> None:
             reason = await connection.wait_closed()
     assert isinstance(reason, ConnectionForcedError)
     assert reason.reply_code == 320
+
+
+async def test_a_client_that_does_not_trust_its_certificate_is_not_waited_for(
+    tmp_path: Path,
+) -> None:
+    certificates = await asyncio.to_thread(Certificates.create, tmp_path)
+    async with Broker(tls=certificates.server_context()) as broker:
+        with pytest.raises(CertificateError):
+            await hopmq.connect(broker.tls_url)
+        assert not broker.state.peers
 
 
 async def test_its_addresses_are_those_that_it_listens_on(tmp_path: Path) -> None:
