@@ -20,7 +20,7 @@ def names_in(folder: Path) -> list[str]:
 
 async def test_a_stop_returns_when_its_clients_have_answered() -> None:
     async with Broker() as broker:
-        connection = await hopmq.connect(broker.url)
+        connection = await hopmq.connect(broker.url, recovery=None)
         (peer,) = broker.state.peers
         await broker.stop()
         assert peer.link.lost.done()

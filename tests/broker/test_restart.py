@@ -81,7 +81,7 @@ async def test_while_a_broker_is_away_nobody_answers_under_its_name(name: str) -
 
 async def test_a_crash_says_nothing() -> None:
     async with Broker() as broker:
-        connection = await hopmq.connect(broker.url)
+        connection = await hopmq.connect(broker.url, recovery=None)
         await broker.restart(abrupt=True)
         assert isinstance(await connection.wait_closed(), hopmq.ConnectionLostError)
 
@@ -103,7 +103,7 @@ async def test_a_queue_does_not_age_while_its_broker_is_away() -> None:
 
 async def test_a_broker_stops_at_once_though_it_does_not_read_its_publishers() -> None:
     async with Broker(memory_limit=1) as broker:
-        connection = await hopmq.connect(broker.url)
+        connection = await hopmq.connect(broker.url, recovery=None)
         async with connection.channel() as channel:
             await connection.declare_queue("q")
             await channel.publish(b"too much", routing_key="q")

@@ -20,12 +20,12 @@ async def test_each_connection_has_a_name_of_its_own_and_is_closed_by_it(tmp_pat
     async with asyncio.timeout(30), broker:
         api = Api(broker.management_url)
         connections = [
-            await hopmq.connect(broker.url, name="tcp"),
-            await hopmq.connect(broker.tls_url, name="tls", ssl_context=trust),
-            await hopmq.connect(broker.unix_url, name="unix-1"),
-            await hopmq.connect(broker.unix_url, name="unix-2"),
-            await hopmq.connect(broker.memory_url, name="memory-1"),
-            await hopmq.connect(broker.memory_url, name="memory-2"),
+            await hopmq.connect(broker.url, recovery=None, name="tcp"),
+            await hopmq.connect(broker.tls_url, recovery=None, name="tls", ssl_context=trust),
+            await hopmq.connect(broker.unix_url, recovery=None, name="unix-1"),
+            await hopmq.connect(broker.unix_url, recovery=None, name="unix-2"),
+            await hopmq.connect(broker.memory_url, recovery=None, name="memory-1"),
+            await hopmq.connect(broker.memory_url, recovery=None, name="memory-2"),
         ]
         shown = await asyncio.to_thread(api.get, "/connections")
         assert len({each["name"] for each in shown}) == len(connections)

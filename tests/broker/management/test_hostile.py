@@ -207,7 +207,7 @@ def test_an_alarm_fails_its_health_check_and_is_told_by_the_node() -> None:
 
 def test_a_reason_is_cut_to_what_a_close_can_carry(embedded: EmbeddedBroker, api: Api) -> None:
     async def run() -> str:
-        connection = await hopmq.connect(embedded.url)
+        connection = await hopmq.connect(embedded.url, recovery=None)
         [shown] = await asyncio.to_thread(api.get, "/connections")
         path = f"/connections/{quoted(shown['name'])}"
         headers = {"X-Reason": "né".encode().decode("latin-1") + "x" * 2000}
