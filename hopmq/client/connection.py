@@ -21,7 +21,7 @@ from hopmq.client.publishing import OnDisconnect, Window, check_on_disconnect
 from hopmq.client.session import Session
 from hopmq.client.topology import TopologyChannel, TopologyOperations
 from hopmq.core.connection import ConnectionCore
-from hopmq.errors import ClosedError, ConnectionClosed, NotAllowedError
+from hopmq.errors import ClosedError, ConnectionClosed, ForkedError, NotAllowedError
 from hopmq.events import ConnectionEvent
 from hopmq.typedefs import FieldTable
 from hopmq.wire import new_method
@@ -266,6 +266,8 @@ class Connection(TopologyOperations):
         """
         session = self._session
         session.close()
+        if isinstance(self._core.error, ForkedError):
+            return  # what there is to wait for is the parent's
         await session.keeper.stop()
         link = session.link
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 from hopmq.client.inbox import ReadingBudget
@@ -32,6 +33,7 @@ from hopmq.errors import (
     connection_closed,
 )
 from hopmq.events import Blocked, Closed, Connected, Recovering, Unblocked
+from hopmq.transport import inheritance
 from hopmq.transport.link import Link
 from hopmq.wire import Returned
 
@@ -112,6 +114,7 @@ class Session:
         self._suspended: dict[ChannelListener, None] = {}
         self._requests = 0
         self._ready: asyncio.Future[None] | None = None
+        inheritance.guard(self)
 
     # --- links -------------------------------------------------------------------------------
 
@@ -182,6 +185,15 @@ class Session:
         self.lifecycle.tell(Closed(connection=self.label, error=error))
         self.lifecycle.move("closing")
         self.link.lost.add_done_callback(lambda _: self.lifecycle.move("closed"))
+
+    def socket_number(self) -> int | None:
+        """Return None: the socket is the link's."""
+
+    def disown(self) -> None:
+        """End in a child of the process, if there is no link that ends there."""
+        if self.is_recovering:
+            with suppress(RuntimeError):  # the loop is closed, or not this thread's
+                self.end(inheritance.forked())
 
     def close(self) -> None:
         """Begin to close; whoever waits is told now, not when the peer has answered."""

@@ -12,20 +12,32 @@ from contextlib import suppress
 from typing import Final, Protocol
 from weakref import WeakSet
 
+from hopmq.errors import ForkedError
+
 FORKS: Final = hasattr(os, "fork")
+
+_FORKED: Final = (
+    "this process is a child of the one that connected, and cannot use its connection; "
+    "connect anew in the child, or start it by 'spawn' instead of 'fork'"
+)
 
 
 class Heirloom(Protocol):
-    """Something with a socket that must not be used on both sides of a fork."""
+    """Something that must not be used on both sides of a fork."""
 
     def socket_number(self) -> int | None:
-        """Return the number of its socket, while it is open."""
+        """Return the number of its socket, if it has one that is open."""
 
     def disown(self) -> None:
         """Take note that it belongs to the parent, and that this is the child."""
 
 
 _heirlooms: Final[WeakSet[Heirloom]] = WeakSet()
+
+
+def forked() -> ForkedError:
+    """Return what a child is told."""
+    return ForkedError(_FORKED, by_peer=False)
 
 
 def guard(heirloom: Heirloom) -> None:

@@ -11,7 +11,7 @@ from typing import Final, cast
 from hopmq.core.connection import ConnectionCore
 from hopmq.core.events import CoreEvent
 from hopmq.core.states import ConnectionState
-from hopmq.errors import ConnectionLostError, ForkedError
+from hopmq.errors import ConnectionLostError
 from hopmq.transport import inheritance
 from hopmq.transport.timers import Timer, Timers
 from hopmq.transport.trace import WireTrace, logger as trace_logger
@@ -26,10 +26,6 @@ _ABORT_AFTER: Final = 2.0
 """Seconds a closed link gets to hand its last bytes to the peer."""
 _RECHECK: Final = 0.05
 """Seconds a late loop gets to read what the socket holds before the peer is declared dead."""
-_FORKED: Final = (
-    "this process is a child of the one that connected, and cannot use its connection; "
-    "connect anew in the child, or start it by 'spawn' instead of 'fork'"
-)
 
 
 class Link(asyncio.BufferedProtocol):
@@ -157,7 +153,7 @@ class Link(asyncio.BufferedProtocol):
 
     def disown(self) -> None:
         """Be closed; who waits is told by the loop, which a child is not likely to run."""
-        was_open = self.core.disown(ForkedError(_FORKED, by_peer=False))
+        was_open = self.core.disown(inheritance.forked())
         with suppress(RuntimeError):  # the loop is closed, or not this thread's
             if not self.lost.done():
                 self.lost.set_result(None)

@@ -72,7 +72,10 @@ def in_a_process(program: Program) -> None:
 
 async def fork(program: Program, style: str, waiting: "asyncio.Task[Message]") -> int | None:
     """Return the number of a child, or None in one that is to go on as if nothing was."""
-    if style == "multiprocessing":
+    if style == "recovering":
+        program.connection._session.link.abort()
+        await program.connection.wait_for("recovering")
+    if style in {"multiprocessing", "recovering"}:
         process = multiprocessing.get_context("fork").Process(target=in_a_process, args=[program])
         process.start()
         process.join()
@@ -102,7 +105,8 @@ async def fork(program: Program, style: str, waiting: "asyncio.Task[Message]") -
 
 async def main(url: str, style: str) -> None:
     """Connect, fork, and show that all is as it was."""
-    connection = await hopmq.connect(url, heartbeat=0)
+    recovery = hopmq.Recovery(backoff=hopmq.resilience.Constant(0.0))
+    connection = await hopmq.connect(url, heartbeat=0, recovery=recovery)
     channel = await connection.channel()
     queue = (await channel.declare_queue("", exclusive=True)).name
     program = Program(connection, channel, queue)
@@ -121,11 +125,13 @@ async def main(url: str, style: str) -> None:
         return
     say(step="forked")
     wait_for_a_line()
+    await connection.wait_for("open")
+    program.queue = consumer.queue  # another name, where the connection had to come back
     await program.publishes()
     message = await asyncio.wait_for(waiting, 10)
     say(step="published", received=message.body.decode())
     wait_for_a_line()
-    assert program.message.ack()
+    program.message.ack()
     await connection.close()
     say(step="closed", code=(await connection.wait_closed()).reply_code)
     os._exit(0)  # a child that closed this loop has taken its self-pipe out of the poll set

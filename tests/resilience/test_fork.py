@@ -126,6 +126,21 @@ async def test_a_child_is_refused_and_its_parent_goes_on(
 
 
 @pytest.mark.parametrize("loop", LOOPS)
+async def test_a_child_of_a_process_that_recovers_is_refused_as_well(
+    loop: str, proxy: Proxy
+) -> None:
+    async with started(loop, proxy.url, "recovering") as parent:
+        for _ in range(2):
+            await parent.says()
+            parent.tell()
+        assert await parent.says() == {"child": REFUSED | {"close": "done"}}
+        assert await parent.says() == {"step": "forked"}
+        parent.tell()
+        published = await parent.says()
+        assert published == {"step": "published", "received": "the same size each time"}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
 async def test_a_child_that_outlives_its_parent_does_not_hold_its_connection(
     loop: str, proxy: Proxy
 ) -> None:
