@@ -121,7 +121,7 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
                 "a channel has confirms or transactions, not both: "
                 "open one with connection.channel(confirms=False)"
             )
-        return Transaction(self._usable, self._ask_on, self._core, self._publishing)
+        return Transaction(self._persist, self._ask_on, self._core, self._publishing)
 
     # --- ending ------------------------------------------------------------------------------
 
@@ -255,9 +255,11 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
         self._session.listen(core, self)
         try:
             await self.start()
-        except BaseException:
+        except BaseException as error:
             if self._awaits_link() and not self._session.ended.done():
                 self._session.suspend(self)
+            elif isinstance(error, ChannelClosed):
+                return  # closed meanwhile, from here or by the broker
             raise
         self._publishing.resume_on(core)
         self._resume_waiters()

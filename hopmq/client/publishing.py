@@ -182,9 +182,10 @@ class Publishing:
     def suspend(self, error: ClosedError) -> None:
         """Write nothing until there is another channel to write on."""
         self._suspended = error
-        if self._has_transactions and self.outside_transaction is None:
+        in_transaction = self._has_transactions and self.outside_transaction is None
+        if in_transaction:
             self.outside_transaction = lambda: self._transaction_lost(error)
-        if self._on_disconnect == "raise":
+        if in_transaction or self._on_disconnect == "raise":
             self._refuse_held(error)
 
     def resume_on(self, channel: ChannelCore) -> None:

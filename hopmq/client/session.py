@@ -148,11 +148,10 @@ class Session:
         return self._ready is not None
 
     async def ready(self) -> None:
-        """Wait while the connection recovers, for as long as a request may take.
+        """Wait while the connection recovers, or ends for good, for as long as a request may take.
 
         Raises:
-            RequestTimeoutError: It did not recover in time.
-            ClosedError: It has ended for good.
+            RequestTimeoutError: It did neither in time.
         """
         if self._ready is None:
             return
@@ -181,7 +180,7 @@ class Session:
             listener.channel_ended(error)
         ready, self._ready = self._ready, None
         if ready is not None and not ready.done():
-            ready.set_result(None)
+            ready.set_result(None)  # each who waits finds the end, and has an error of their own
         self.lifecycle.tell(Closed(connection=self.label, error=error))
         self.lifecycle.move("closing")
         self.link.lost.add_done_callback(lambda _: self.lifecycle.move("closed"))

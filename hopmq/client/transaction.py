@@ -13,8 +13,9 @@ from hopmq.core.channel import ChannelCore
 from hopmq.errors import ClosedError, RequestTimeoutError
 from hopmq.wire import new_method
 
-Current = Callable[[], Awaitable[ChannelCore]]
 AskOn = Callable[[ChannelCore, Frame, type[Frame]], Awaitable[Frame]]
+Attempt = Callable[[ChannelCore], Awaitable[ChannelCore]]
+Persist = Callable[[Attempt], Awaitable[ChannelCore]]
 
 
 class Transaction:
@@ -31,13 +32,16 @@ class Transaction:
     block raises a `ClosedError`. Where the link ends during the commit, nobody can tell.
     """
 
-    __slots__ = ("_ask_on", "_channel", "_current", "_publishing")
+    __slots__ = ("_ask_on", "_channel", "_persist", "_publishing")
 
     def __init__(
-        self, current: Current, ask_on: AskOn, channel: ChannelCore, publishing: Publishing
+        self, persist: Persist, ask_on: AskOn, channel: ChannelCore, publishing: Publishing
     ) -> None:
-        """Work on the channel that `current` returns by `ask_on`, which returns a reply."""
-        self._current = current
+        """Work on the channel of the moment by `ask_on`, which returns a reply.
+
+        `persist` begins on that channel, and on the next one where its link ends meanwhile.
+        """
+        self._persist = persist
         self._ask_on = ask_on
         self._channel = channel
         self._publishing = publishing
@@ -62,9 +66,8 @@ class Transaction:
 
     async def __aenter__(self) -> Self:
         """Begin (tx.select is repeated without harm)."""
-        self._channel = channel = await self._current()
-        await self._ask_on(channel, new_method(Tx.Select), Tx.SelectOk)
-        channel.deliveries.begin_transaction()
+        self._channel = await self._persist(self._select)
+        self._channel.deliveries.begin_transaction()
         self._publishing.begin_transaction()
         return self
 
@@ -81,3 +84,7 @@ class Transaction:
             return
         with contextlib.suppress(ClosedError, RequestTimeoutError):
             await self.rollback()
+
+    async def _select(self, channel: ChannelCore) -> ChannelCore:
+        await self._ask_on(channel, new_method(Tx.Select), Tx.SelectOk)
+        return channel

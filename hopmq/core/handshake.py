@@ -99,8 +99,7 @@ class ClientHandshake:
 
     def receive_eof(self, reason: str) -> ConnectError:
         """Say what a link that ends now, for `reason`, most likely means."""
-        if self.step is Step.TUNE:
-            # Brokers without authentication_failure_close just hang up on bad credentials.
+        if self.step is Step.TUNE and not self._says_refused():
             return AuthenticationError(
                 "the broker hung up after the credentials were sent; they were probably refused"
             )
@@ -110,6 +109,13 @@ class ClientHandshake:
                 f"too small for it; RabbitMQ 4.1 and later need {_RABBITMQ_FRAME_MIN_SIZE}"
             )
         return HandshakeError(f"the peer hung up while we waited for {self.step.value}: {reason}")
+
+    def _says_refused(self) -> bool:
+        """Return whether the broker closes with 403 where others just hang up."""
+        capabilities = self.server_properties.get("capabilities")
+        return isinstance(capabilities, dict) and bool(
+            capabilities.get("authentication_failure_close")
+        )
 
     def _start(self, method: Connection.Start) -> CoreEvent | None:
         if (method.version_major, method.version_minor) != (0, 9):

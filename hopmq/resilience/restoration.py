@@ -302,11 +302,13 @@ class Restoration:
 
     async def _restore_consumer(self, place: tuple[Channel, Consumer]) -> None:
         channel, consumer = place
-        if not channel.is_open or not consumer.is_wanted or consumer.is_active:
+        if not self._is_missing(channel, consumer):
             return
         try:
             if consumer in self._refused:
                 await channel.try_consumer(consumer)
+                if not self._is_missing(channel, consumer):
+                    return  # ended meanwhile
             await channel.start_consumer(consumer)
         except ConnectionClosed:
             raise
@@ -319,7 +321,13 @@ class Restoration:
         else:
             self._consumer_is_back(consumer)
 
+    @staticmethod
+    def _is_missing(channel: Channel, consumer: Consumer) -> bool:
+        return channel.is_open and consumer.is_wanted and not consumer.is_active
+
     def _consumer_lost(self, consumer: Consumer, error: HopMQError) -> None:
+        if not consumer.is_wanted:
+            return  # ended meanwhile
         self._lost.add(consumer)
         if not self._is_news(consumer, error):
             return

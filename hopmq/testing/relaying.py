@@ -294,8 +294,8 @@ class End(asyncio.Protocol):
             self.transport.resume_reading()
 
     def write(self, data: bytes) -> None:
-        """Write bytes."""
-        if self._is_open():
+        """Write bytes; what a fault has held back may come when the stream has ended."""
+        if self._is_open() and not self.is_written:
             self.transport.write(data)
 
     def write_eof(self) -> None:

@@ -91,6 +91,24 @@ def test_a_hang_up_after_start_ok_means_refused_credentials(codec: Codec) -> Non
     assert isinstance(refusal(core), AuthenticationError)
 
 
+def test_a_hang_up_after_start_ok_is_no_refusal_of_a_broker_that_would_say_so(
+    codec: Codec,
+) -> None:
+    start = method(
+        0,
+        Connection.Start,
+        version_major=0,
+        version_minor=9,
+        mechanisms="PLAIN",
+        server_properties={"capabilities": {"authentication_failure_close": True}},
+    )
+    core = new_client(codec, start)
+    core.receive_eof(START)
+    error = refusal(core)
+    assert type(error) is HandshakeError
+    assert "connection.tune" in str(error)
+
+
 @pytest.mark.parametrize(
     "received, awaited",
     [([], "connection.start"), ([START_FRAME, TUNE_FRAME], "connection.open-ok")],

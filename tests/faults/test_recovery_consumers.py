@@ -1,0 +1,89 @@
+"""Consumers are brought back once each, as they were, whatever happens in which turn."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hopmq import Channel, Connection, Message
+from hopmq.resilience.recovery import ConnectionKeeper
+from hopmq.resilience.restoration import Restoration
+from hopmq.testing import FaultProxy
+
+from .links import becomes, bounce, consumers_of, drained, quick, until
+
+
+@pytest.fixture
+async def connection(proxy: FaultProxy) -> AsyncIterator[Connection]:
+    """Return a connection that comes back at once."""
+    async with quick(proxy.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def queue(other: Channel, name: str) -> AsyncIterator[str]:
+    """Return the name of a queue."""
+    await other.declare_queue(name)
+    yield name
+    await other.delete_queue(name)
+
+
+async def test_each_consumer_has_its_own_prefetch_again(
+    connection: Connection, proxy: FaultProxy, other: Channel, queue: str
+) -> None:
+    prefetches = [3, 1, 5, 2]
+    received: list[list[Message]] = [[] for _ in prefetches]
+    channel = await connection.channel()
+    for prefetch, messages in zip(prefetches, received, strict=True):
+        await channel.set_prefetch(prefetch)
+        await channel.consume(queue, messages.append)
+    await other.publish_many([b"1"] * 20, routing_key=queue)
+    await until(lambda: [len(each) for each in received] == prefetches)
+    for messages in received:
+        messages.clear()
+    await bounce(connection, proxy)
+    await until(lambda: [len(each) for each in received] >= prefetches)
+    await channel.flow(True)  # its answer comes behind what had still been under way
+    assert [len(each) for each in received] == prefetches
+    assert channel._prefetch == 2
+    await channel.close()
+    assert len(await drained(other, queue)) == 20
+
+
+async def test_what_goes_missing_in_the_turn_in_which_a_recovery_ends_is_seen_to(
+    connection: Connection, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt, passes, again = Restoration.attempt, 0, asyncio.Event()
+    keeper = connection._session.keeper
+    assert isinstance(keeper, ConnectionKeeper)
+
+    async def counted(restoration: Restoration) -> bool:
+        nonlocal passes
+        passes += 1
+        complete = await attempt(restoration)
+        assert complete
+        if passes == 1:
+            # Runs when the task is done, and before anybody has heard of that.
+            asyncio.get_running_loop().call_soon(keeper._heal)
+        else:
+            again.set()
+        return complete
+
+    monkeypatch.setattr(Restoration, "attempt", counted)
+    proxy.disconnect(reset=True)
+    await asyncio.wait_for(again.wait(), 5)
+
+
+async def test_a_restored_consumer_is_there_once_however_often_the_link_ends(
+    connection: Connection, proxy: FaultProxy, other: Channel, queue: str
+) -> None:
+    channel = await connection.channel()
+    consumer = await channel.consume(queue)
+    for _ in range(20):
+        await bounce(connection, proxy)
+        assert consumer.is_active
+    await becomes(1, lambda: consumers_of(other, queue))
+    assert channel.consumers() == [consumer]
+    for number in range(3):
+        await other.publish(b"%d" % number, routing_key=queue)
+    assert [(await anext(consumer)).body for _ in range(3)] == [b"0", b"1", b"2"]
