@@ -162,7 +162,10 @@ class ConsumeOperations:
         core = self._core
         core.check_open()
         if consumer.prefetch != self._prefetch_on_wire:
-            await self._set_prefetch(core, consumer.prefetch)
+            # Its answer comes first. Waiting for that would let another consumer's come between.
+            self._prefetch_on_wire = consumer.prefetch
+            qos = new_method(Basic.Qos, prefetch_count=consumer.prefetch)
+            core.request(NOBODY, qos, Basic.QosOk)
         method = consumer.begin_on(core, self._session.keeper.record.current_name)
         waiter: asyncio.Future[Any] = self._session.loop.create_future()
         try:
@@ -193,9 +196,14 @@ class ConsumeOperations:
         try:
             await self._ask_on(core, new_method(Basic.Qos, prefetch_count=1), Basic.QosOk)
             await self._ask_on(core, method, Basic.ConsumeOk)
-        finally:
+        except BaseException:
             if core.state is ChannelState.OPEN:
                 core.close(NOBODY)
+            raise
+        # Until the broker has closed it, an exclusive consumer would stand in its own way.
+        closed: asyncio.Future[Any] = self._session.loop.create_future()
+        core.close(closed)
+        await self._session.wait(closed, "Channel.Close")
 
     # --- inside ------------------------------------------------------------------------------
 

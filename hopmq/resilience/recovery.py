@@ -107,7 +107,7 @@ class ConnectionKeeper:
 
     def _heal(self) -> None:
         """See to what is missing, now; a recovery under way will come to it."""
-        # One that is done counts as none, although its callback has still to run.
+        # A task that is done has looked for the last time, though nobody was told so yet.
         if self._task is None or self._task.done():
             self._start(self._restoration.complete())
         else:

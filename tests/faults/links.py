@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import hopmq
-from hopmq import Channel, Connection, Constant, Recovery
+from hopmq import Channel, Connection, Recovery
 from hopmq.client.opening import Opening
+from hopmq.resilience.backoff import Constant
 from hopmq.testing import FaultProxy
 
 PATIENCE = 10.0

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 import hopmq
-from hopmq import Channel, Connection, Constant, Consumer, Recovery
+from hopmq import Channel, Connection, Consumer, Recovery
 from hopmq.errors import (
     ConnectionClosed,
     PublishNotSentError,
     PublishUnknownError,
 )
 from hopmq.events import ConsumerLost, ConsumerRestored
+from hopmq.resilience.backoff import Constant
 from hopmq.testing import FaultProxy
 from hopmq.testing.faults import Fault
 
