@@ -14,10 +14,14 @@ import pytest
 import hopmq
 from client.proxy import Proxy
 from conftest import RunningBroker
-from hopmq import Connection, Pool
+from hopmq import Connection, Pool, Recovery
+from hopmq.resilience import Constant
 
 TIME_LIMIT = 30.0
 """Seconds for one test; a loaded machine included."""
+
+QUICKLY = Recovery(backoff=Constant(0.01), refusal_delay=0.01)
+"""A link that is cut within the handshake looks like a refusal: none is waited for."""
 
 _HERE = Path(__file__).parent
 

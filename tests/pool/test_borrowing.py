@@ -11,9 +11,8 @@ from client.proxy import Proxy
 from client.waiting import until
 from hopmq import Channel, Pool, PublishError, Recovery, UsageError
 from hopmq.errors import PoolTimeoutError
-from hopmq.resilience import Constant
 
-from .conftest import opened
+from .conftest import QUICKLY, opened
 
 
 def lent(pool: Pool) -> int:
@@ -337,7 +336,7 @@ async def test_a_borrower_cancelled_while_it_waits_for_confirms_returns_its_chan
 # --- links that end --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recovery", [None, Recovery(backoff=Constant(0.01))], ids=["off", "on"])
+@pytest.mark.parametrize("recovery", [None, QUICKLY], ids=["off", "on"])
 async def test_a_channel_that_died_while_it_was_idle_is_not_lent(
     proxy: Proxy, recovery: Recovery | None
 ) -> None:
@@ -350,7 +349,7 @@ async def test_a_channel_that_died_while_it_was_idle_is_not_lent(
             await asyncio.sleep(0.001)
 
 
-@pytest.mark.parametrize("recovery", [None, Recovery(backoff=Constant(0.01))], ids=["off", "on"])
+@pytest.mark.parametrize("recovery", [None, QUICKLY], ids=["off", "on"])
 async def test_a_connection_that_ends_under_its_borrowers_costs_the_pool_nothing(
     proxy: Proxy, queue: str, recovery: Recovery | None
 ) -> None:

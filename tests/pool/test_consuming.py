@@ -14,14 +14,12 @@ from hopmq import (
     NotFoundError,
     Pool,
     Queue,
-    Recovery,
     UsageError,
 )
 from hopmq.broker import Broker
-from hopmq.resilience import Constant
 from hopmq.testing import Faults
 
-from .conftest import opened
+from .conftest import QUICKLY, opened
 
 
 async def until_given_back(pool: Pool) -> None:
@@ -217,7 +215,7 @@ async def test_wrong_calls_are_refused_at_once(pool: Pool) -> None:
 
 
 async def test_a_consumer_outlives_its_link(proxy: Proxy, queue: str) -> None:
-    async with opened(proxy.url, recovery=Recovery(backoff=Constant(0.01))) as pool:
+    async with opened(proxy.url, recovery=QUICKLY) as pool:
         async with pool.consume(queue) as consumer:
             await pool.publish(b"1", routing_key=queue)
             (await anext(consumer)).ack()

@@ -9,20 +9,19 @@ import pytest
 from client.waiting import until
 from hopmq import NoChannelAvailableError, Pool, PublishError, Recovery
 from hopmq.errors import ConnectionLimitError, NotAllowedError, PoolTimeoutError
-from hopmq.resilience import Constant
 from hopmq.testing import RabbitMQ
 
-from .conftest import opened
+from .conftest import QUICKLY, opened
 
 
 async def test_no_more_channels_are_opened_than_channel_max(amqp_url: str) -> None:
-    bounds = {"max_connections": 2, "channel_max": 4, "acquire_timeout": 0.2}
+    bounds = {"max_connections": 2, "channel_max": 4}
     async with opened(amqp_url, **bounds) as pool:
         await pool.declare_queue("channel-max", exclusive=True)
         loans = [pool.channel() for _ in range(5)]
         borrowed = [await loan.__aenter__() for loan in loans]
         with pytest.raises(PoolTimeoutError):
-            await pool.channel().__aenter__()
+            await pool.channel(timeout=0.05).__aenter__()
         # One number of each connection is for declaring, and publishers share one channel.
         assert {channel.number for channel in borrowed} <= {1, 2, 3, 4}
         assert all(channel.is_open for channel in borrowed)
@@ -116,7 +115,7 @@ async def can_declare(pool: Pool) -> bool:
     return True
 
 
-@pytest.mark.parametrize("recovery", [None, Recovery(backoff=Constant(0.01))], ids=["off", "on"])
+@pytest.mark.parametrize("recovery", [None, QUICKLY], ids=["off", "on"])
 async def test_a_limit_of_channels_is_told_and_kept_from_then_on(
     limited: tuple[RabbitMQ, str, str], recovery: Recovery | None
 ) -> None:

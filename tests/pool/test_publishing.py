@@ -19,9 +19,8 @@ from hopmq import (
     UsageError,
 )
 from hopmq.errors import PublishNotSentTimeoutError
-from hopmq.resilience import Constant
 
-from .conftest import opened
+from .conftest import QUICKLY, opened
 
 SHARED_WITH_CHANNELS = [
     "publish",
@@ -241,7 +240,7 @@ async def test_a_dead_connection_is_replaced(proxy: Proxy, queue: str) -> None:
         assert pool.statistics().publishing.opened == 2
 
 
-@pytest.mark.parametrize("recovery", [None, Recovery(backoff=Constant(0.01))], ids=["off", "on"])
+@pytest.mark.parametrize("recovery", [None, QUICKLY], ids=["off", "on"])
 async def test_what_waited_in_line_is_sent_after_all(
     proxy: Proxy, other: Connection, queue: str, recovery: Recovery | None
 ) -> None:
@@ -292,8 +291,7 @@ async def test_a_cancelled_wait_for_a_connection_leaves_the_pool_whole(proxy: Pr
 async def test_a_connection_that_recovers_is_kept(
     proxy: Proxy, other: Connection, queue: str
 ) -> None:
-    patient = Recovery(backoff=Constant(0.01))
-    async with opened(proxy.url, min_connections=1, recovery=patient) as pool:
+    async with opened(proxy.url, min_connections=1, recovery=QUICKLY) as pool:
         await pool.publish(b"", routing_key=queue)
         proxy.answers.hold()
         proxy.cut()

@@ -57,6 +57,7 @@ class SizingMachine(RuleBasedStateMachine):
         self.world = World()
         self.now = 0.0
         self.allowance = ChannelAllowance()
+        self.held: set[int] = set()
 
     @initialize(
         min_connections=st.integers(0, 2),
@@ -114,6 +115,15 @@ class SizingMachine(RuleBasedStateMachine):
             self.world.spoilt.add(channel)
         self.sizing.give_back(channel, self.now, clean=clean)
         self.act()
+
+    @precondition(lambda self: self.world.connected)
+    @rule(pick=picks)
+    def a_connection_is_to_be_kept(self, pick: int) -> None:
+        connections = list(self.world.connected)
+        connection = connections[pick % len(connections)]
+        if connection not in self.world.disconnecting:
+            self.sizing.hold(connection)
+            self.held.add(connection)
 
     # --- brokers -----------------------------------------------------------------------------
 
@@ -235,6 +245,7 @@ class SizingMachine(RuleBasedStateMachine):
             case Connect(connection):
                 world.connecting.append(connection)
             case Disconnect(connection):
+                assert connection not in self.held
                 assert not world.connected[connection], "closed with channels on it"
                 world.disconnecting.append(connection)
             case OpenChannel(channel, connection, _):
@@ -334,8 +345,9 @@ class SizingMachine(RuleBasedStateMachine):
             raise AssertionError("it never comes to rest")
         assert not self.world.waiting
         assert not self.sizing.books.channels
-        was_used = self.sizing._is_in_use
-        assert len(self.world.connected) == (self.limits.min_connections if was_used else 0)
+        wanted = self.limits.min_connections if self.sizing._is_in_use else 0
+        held = len(self.held & self.world.connected.keys())
+        assert max(wanted, held) <= len(self.world.connected) <= wanted + held
 
     def come_to_rest(self) -> None:
         world = self.world

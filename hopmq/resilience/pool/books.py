@@ -90,7 +90,7 @@ class Books:
             for entry in reversed(self.connections.values())
             if entry.stage is ConnectionStage.OPEN
         ]
-        unused = [entry for entry in is_open if not entry.channels and not entry.holds]
+        unused = [entry for entry in is_open if not entry.channels and not entry.is_held]
         return unused[: max(0, len(is_open) - self._limits.min_connections)]
 
     def count(self, stage: ConnectionStage) -> int:

@@ -70,7 +70,7 @@ class ConnectionEntry:
         nominal: How many channels it may have.
         capacity: How many it may have as long as the broker finds no number for another one.
         channels: Those it has, by number; also those that are being opened or closed.
-        holds: Reasons to keep it although it has no channel, such as exclusive queues.
+        is_held: Whether it is kept although it has no channel: it has declared something.
         idle_since: Since when it has no channel.
     """
 
@@ -79,7 +79,7 @@ class ConnectionEntry:
     nominal: int = 0
     capacity: int = 0
     channels: dict[int, ChannelEntry] = field(default_factory=dict)
-    holds: int = 0
+    is_held: bool = False
     idle_since: float = 0.0
 
     def has_room(self) -> bool:

@@ -6,7 +6,7 @@ from hopmq.typedefs import FieldTable
 from hopmq.wire import Properties
 
 _MAX_PROVEN: Final = 10_000
-_LARGE: Final = 16 * 1024 * 1024
+LARGE: Final = 16 * 1024 * 1024
 """Bytes of a body from which RabbitMQ refuses a message, unless it is told otherwise."""
 _CHECKED_HEADERS: Final = frozenset({"CC", "BCC"})
 """RabbitMQ closes the channel (406) where these are not lists of routing keys."""
@@ -32,7 +32,7 @@ class Isolation:
         properties: Properties | None,
     ) -> bool:
         """Return whether the broker might close the channel for a message."""
-        if exchange not in self._proven or size > _LARGE:
+        if exchange not in self._proven or size > LARGE:
             return True
         if properties is not None:
             # Both are checked by the broker, and not by us.

@@ -10,7 +10,7 @@ from hopmq.client.publishing import size_of
 from hopmq.entities import Exchange, name_of
 from hopmq.errors import PublishNotSentError
 from hopmq.resilience.pool.engine import Engine
-from hopmq.resilience.pool.isolation import Isolation
+from hopmq.resilience.pool.isolation import LARGE, Isolation
 from hopmq.typedefs import Body, FieldTable
 from hopmq.wire import Properties
 
@@ -63,7 +63,14 @@ class PooledPublishing(ABC):
         """
         name = exchange if type(exchange) is str else name_of(exchange)
         engine = self._engine or self._check_publishing()
-        is_risky = engine.isolation.is_risky(name, size_of(body), headers, properties)
+        # The commonest case is told at a glance: a small message by way of the default exchange.
+        is_risky = (
+            name != ""
+            or headers is not None
+            or properties is not None
+            or type(body) is not bytes
+            or len(body) > LARGE
+        ) and engine.isolation.is_risky(name, size_of(body), headers, properties)
         shared = engine.isolated if is_risky else engine.shared
         deadline: float | None = None
         while True:

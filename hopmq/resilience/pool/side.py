@@ -159,11 +159,6 @@ class Side:
         self.sizing.begin(self._loop.time())
         self._perform()
 
-    def let_go(self, connection: int) -> None:
-        """Undo one `sizing.hold`."""
-        self.sizing.let_go(connection, self._loop.time())
-        self._perform()
-
     def could_grow(self, settings: ChannelSettings) -> bool:
         """Return whether one more channel could be had without anybody's loss."""
         return not self._is_closed and self.sizing.could_grow(settings, self._loop.time())
@@ -374,16 +369,18 @@ class Side:
             waiter.set_exception(error)
 
     def _arm(self) -> None:
+        """Have a timer in time; one that comes early does nothing but set the next."""
         deadline = inf if self._is_closed else self.sizing.next_deadline()
-        if deadline == self._timer_at and self._timer is not None:
+        if deadline >= self._timer_at:
             return
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = deadline
-        self._timer = None if deadline == inf else self._loop.call_at(deadline, self._on_time)
+        self._timer = self._loop.call_at(deadline, self._on_time)
 
     def _on_time(self) -> None:
-        self._timer = None
         # The loop may call a timer slightly early.
-        self.sizing.handle_time(max(self._loop.time(), self._timer_at))
+        now = max(self._loop.time(), self._timer_at)
+        self._timer, self._timer_at = None, inf
+        self.sizing.handle_time(now)
         self._perform()

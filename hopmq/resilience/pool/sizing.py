@@ -63,11 +63,11 @@ class Sizing:
 
     def next_deadline(self) -> float:
         """Return when `handle_time` is due."""
-        max_idle = self._limits.max_idle
-        deadlines = [self._retry_at] if self._missing() else []
-        deadlines += [channel.idle_since + max_idle for channel in self.books.idle()]
-        deadlines += [entry.idle_since + max_idle for entry in self.books.surplus()]
-        return min(deadlines, default=inf)
+        retry_at = self._retry_at if self._failures and self._missing() else inf
+        # Idle channels are listed in the order in which they came back.
+        idle = next((channel.idle_since for channel in self.books.idle()), inf)
+        unused = min((entry.idle_since for entry in self.books.surplus()), default=inf)
+        return min(retry_at, min(idle, unused) + self._limits.max_idle)
 
     # --- who wants channels ------------------------------------------------------------------
 
@@ -121,16 +121,9 @@ class Sizing:
         self._settle(now)
 
     def hold(self, connection: int) -> None:
-        """Keep a connection for another reason than its channels."""
+        """Keep a connection though it has no channel."""
         if connection in self.books.connections:
-            self.books.connections[connection].holds += 1
-
-    def let_go(self, connection: int, now: float) -> None:
-        """Undo one `hold`."""
-        entry = self.books.connections.get(connection)
-        if entry is not None:
-            entry.holds -= 1
-            entry.idle_since = max(entry.idle_since, now)
+            self.books.connections[connection].is_held = True
 
     def refuse_all(self) -> list[int]:
         """Empty the line; return the tickets of all who wait, also for what is being opened."""
@@ -264,12 +257,13 @@ class Sizing:
         """Serve whom there is something for, and see to more where there is not."""
         if self._is_stopped:
             return
-        for special in list(self._special.values()):
-            self._serve_line(before=special.ticket)
-            if self._serve(special):
-                del self._special[special.ticket]
-        self._serve_line(before=inf)
-        self._make_room()
+        if self._line or self._special:
+            for special in list(self._special.values()):
+                self._serve_line(before=special.ticket)
+                if self._serve(special):
+                    del self._special[special.ticket]
+            self._serve_line(before=inf)
+            self._make_room()
         if now >= self._retry_at:
             for _ in range(self._missing()):
                 number = next(self._numbers)
@@ -374,6 +368,8 @@ class Sizing:
         return max(0, min(missing, 1) if self._failures else missing)
 
     def _wanted_by_waiters(self, connecting: int) -> int:
+        if not self._line and not self._special:
+            return 0
         lacking = len(self._line) - self.books.unclaimed()
         lacking += sum(wanted.connection is None for wanted in self._special.values())
         if lacking <= 0 or not self._allowance.has_room():
