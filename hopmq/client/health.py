@@ -1,5 +1,6 @@
 """Whether a connection does its work, for probes: numbers, and what they are judged to mean."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final
@@ -97,3 +98,18 @@ class Health:
             if self.loop_lag > limits.lag
             else None,
         )
+
+
+def together(state: str, connected: bool, parts: Sequence[Health], limits: HealthLimits) -> Health:
+    """Return the health of something that has several connections: of each number, the worst."""
+    return Health(
+        state=state,
+        connected=connected and all(part.connected for part in parts),
+        blocked=next((part.blocked for part in parts if part.blocked is not None), None),
+        wanted_consumers=sum(part.wanted_consumers for part in parts),
+        live_consumers=sum(part.live_consumers for part in parts),
+        oldest_unconfirmed=max((part.oldest_unconfirmed for part in parts), default=0.0),
+        loop_lag=max((part.loop_lag for part in parts), default=0.0),
+        disconnected_for=max((part.disconnected_for for part in parts), default=0.0),
+        limits=limits,
+    )

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from hopmq.client.channel import Channel
 from hopmq.client.connection import Connection
+from hopmq.client.health import Health, HealthLimits, together
 from hopmq.client.publishing import Window
 from hopmq.resilience.backoff import Backoff
 from hopmq.resilience.pool.allowance import ChannelAllowance
@@ -83,6 +84,14 @@ class Engine:
             borrowed=len(self.loans),
             consumers=len(self.consumers),
         )
+
+    def health(self, limits: HealthLimits) -> Health:
+        """Say how its connections are doing, together."""
+        sides = (self.publishing, self.consuming)
+        parts = [each.health(limits) for side in sides for each in side.connections.values()]
+        is_whole = not any(side.is_cut_off for side in sides)
+        is_well = is_whole and all(part.connected for part in parts)
+        return together("open" if is_well else "recovering", is_whole, parts, limits)
 
     async def open(self) -> None:
         """Connect, so that publishing can begin.

@@ -13,6 +13,7 @@ from hopmq.client.connection import Connection
 from hopmq.client.consumer import Consumer
 from hopmq.client.consuming import check_prefetch
 from hopmq.client.handlers import Handler
+from hopmq.client.health import DEFAULT_LIMITS, Health, HealthLimits, together
 from hopmq.client.opening import Opening
 from hopmq.client.publishing import OnDisconnect, Window
 from hopmq.client.subscription import Recognise
@@ -187,6 +188,12 @@ class Pool(PooledPublishing, PooledTopology):
             UsageError: It was not opened yet.
         """
         return self._opened().statistics()
+
+    def health(self, limits: HealthLimits = DEFAULT_LIMITS) -> Health:
+        """Say how its connections are doing together: as `Connection.health`, of all of them."""
+        if self._engine is None or self._state != "open":
+            return together(self._state, False, [], limits)
+        return self._engine.health(limits)
 
     # --- channels ----------------------------------------------------------------------------
 

@@ -181,6 +181,11 @@ class Side:
             timeouts=self._counts.timeouts,
         )
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether there is no connection because none could be had."""
+        return not self.connections and self.last_failure is not None
+
     # --- ending ------------------------------------------------------------------------------
 
     def refuse(self) -> None:
