@@ -11,6 +11,9 @@ from hopmq.broker.emulation import Release, emulation_of
 T = TypeVar("T")
 
 RELEASES: tuple[Release, ...] = ("3.10", "4.0", "4.3")
+HANDSHAKE_TIMEOUT = 4.0
+"""Seconds that brokers of the tests give a handshake, as some tests wait for its end; 10 is usual."""
+
 _START_TIMEOUT = 10.0
 
 
@@ -28,7 +31,12 @@ class EmbeddedBroker:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"broker-{release}")
         self._thread.start()
-        self.broker: Broker = Broker(emulate=release, silent_close_delay=0.1, **options)
+        self.broker: Broker = Broker(
+            emulate=release,
+            handshake_timeout=HANDSHAKE_TIMEOUT,
+            silent_close_delay=0.1,
+            **options,
+        )
         asyncio.run_coroutine_threadsafe(self.broker.start(), self._loop).result(_START_TIMEOUT)
         self.url: str = self.broker.url
 

@@ -1,12 +1,18 @@
 """The brokers that run for the whole test session, each started when a test first needs it."""
 
-from brokers.embedded import EmbeddedBroker
+from brokers.embedded import HANDSHAKE_TIMEOUT, EmbeddedBroker
 from hopmq.broker.emulation import Release
 from hopmq.testing import Installation, RabbitMQ
 
-PLUGINS = ("rabbitmq_auth_mechanism_ssl", "rabbitmq_consistent_hash_exchange")
+PLUGINS = (
+    "rabbitmq_auth_mechanism_ssl",
+    "rabbitmq_consistent_hash_exchange",
+    "rabbitmq_management",  # sets a policy in no time, where rabbitmqctl takes a second
+)
 
-CONFIG = """\
+CONFIG = f"""\
+handshake_timeout = {HANDSHAKE_TIMEOUT * 1000:.0f}
+management_agent.disable_metrics_collector = true
 auth_mechanisms.1 = PLAIN
 auth_mechanisms.2 = AMQPLAIN
 auth_mechanisms.3 = EXTERNAL

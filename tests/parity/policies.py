@@ -1,15 +1,14 @@
 """Policies of whichever broker is the subject, set from beside the protocol."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 
+from broker.management.api import Api, quoted
 from brokers.embedded import EmbeddedBroker
 from conftest import RunningBroker
 from hopmq.broker import Broker
 from hopmq.broker.policy_rules import PolicyError, new_policy
 from hopmq.broker.vhost import VirtualHost
-from hopmq.testing import BrokerError, RabbitMQ
 
 VHOST = "/"
 
@@ -48,7 +47,7 @@ class Policies:
         if self._broker.embedded is not None:
             _set_embedded(self._broker.embedded, name, table)
         else:
-            await asyncio.to_thread(_set_real, self._real, name, table)
+            await asyncio.to_thread(_set_real, self._api, name, table)
         self._set.append(name)
 
     async def clear(self, name: str) -> None:
@@ -57,7 +56,7 @@ class Policies:
         if self._broker.embedded is not None:
             self._broker.embedded.call(lambda broker: _vhost_of(broker).clear_policy(name))
         else:
-            await asyncio.to_thread(self._real.ctl, "clear_policy", "-p", VHOST, name)
+            await asyncio.to_thread(self._api.delete, _path(name))
 
     async def clear_all(self) -> None:
         """Clear what was set here."""
@@ -65,9 +64,13 @@ class Policies:
             await self.clear(name)
 
     @property
-    def _real(self) -> RabbitMQ:
+    def _api(self) -> Api:
         assert self._broker.rabbitmq is not None
-        return self._broker.rabbitmq
+        return Api(self._broker.rabbitmq.management_url)
+
+
+def _path(name: str) -> str:
+    return f"/policies/{quoted(VHOST)}/{quoted(name)}"
 
 
 def _vhost_of(broker: Broker) -> VirtualHost:
@@ -85,17 +88,8 @@ def _set_embedded(embedded: EmbeddedBroker, name: str, table: Mapping[str, objec
         raise RefusedError(error.reason) from error
 
 
-def _set_real(broker: RabbitMQ, name: str, table: Mapping[str, object]) -> None:
-    options = ["--priority", str(table["priority"]), "--apply-to", str(table["apply-to"])]
-    try:
-        broker.ctl(
-            "set_policy",
-            "-p",
-            VHOST,
-            *options,
-            name,
-            str(table["pattern"]),
-            json.dumps(table["definition"]),
-        )
-    except BrokerError as error:
-        raise RefusedError(str(error)) from error
+def _set_real(api: Api, name: str, table: Mapping[str, object]) -> None:
+    reply = api.request("PUT", _path(name), table)
+    if reply.status == 400:
+        raise RefusedError(reply.value["reason"])
+    assert reply.status in {201, 204}, reply

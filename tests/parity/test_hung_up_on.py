@@ -64,7 +64,7 @@ async def _sends_a_large_frame_before_tuning(peer: Peer) -> None:
 
 
 HANDSHAKE_TIMEOUT = 10.0
-"""Seconds that RabbitMQ gives a handshake."""
+"""Seconds that RabbitMQ gives a handshake, unless it is told otherwise as those of the tests are."""
 
 
 async def _says_nothing(peer: Peer) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from broker.management.api import Api
 from brokers.running import SessionBrokers
 from brokers.selection import BrokerChoice
 from conftest import BROKERS, NO_BROKER, RunningBroker, running
@@ -39,11 +40,18 @@ def broker(request: pytest.FixtureRequest, session_brokers: SessionBrokers) -> R
         stranger = new_user(STRANGER, PASSWORD, permissions={})
         for user in (limited, stranger):
             broker.embedded.call(partial(add, user))
-    elif broker.rabbitmq is not None and USER not in broker.rabbitmq.ctl("list_users"):
-        broker.rabbitmq.ctl("add_user", USER, PASSWORD)
-        broker.rabbitmq.ctl("set_permissions", USER, *PATTERNS.values())
-        broker.rabbitmq.ctl("add_user", STRANGER, PASSWORD)
+    elif broker.rabbitmq is not None:
+        let_in(Api(broker.rabbitmq.management_url))
     return broker
+
+
+def let_in(api: Api) -> None:
+    """Have both users in a RabbitMQ, which may have them from another module of the session."""
+    for user in (USER, STRANGER):
+        reply = api.request("PUT", f"/users/{user}", {"password": PASSWORD, "tags": ""})
+        assert reply.status in {201, 204}, reply
+    reply = api.request("PUT", f"/permissions/%2F/{USER}", PATTERNS)
+    assert reply.status in {201, 204}, reply
 
 
 def add(user: User, broker: Broker) -> None:

@@ -127,7 +127,11 @@ async def test_a_channel_is_shown_with_what_it_has_and_owes(
     }
     assert {key: shown[key] for key in expected} == expected
     assert shown["connection_details"]["name"] == shown["name"].removesuffix(" (1)")
-    queue = await soon(api, f"/queues/%2F/{name}", lambda each: each.get("messages") == 3)
+    queue = await soon(
+        api,
+        f"/queues/%2F/{name}",
+        lambda each: each.get("messages") == 3 and "message_bytes" in each,
+    )
     counts = {
         "messages_ready": 1,
         "messages_unacknowledged": 2,
@@ -179,11 +183,13 @@ async def test_of_single_active_consumers_one_is_named(api: Api, peer: Peer, nam
     await consume(channel, name, "two")
     queue = await soon(api, f"/queues/%2F/{name}", lambda each: each.get("consumers") == 2)
     assert queue["single_active_consumer_tag"] == "one"
-    shown = await soon(api, "/consumers", lambda items: len(items) >= 2)
+
+    def mine(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [each for each in items if each["queue"]["name"] == name]
+
+    shown = await soon(api, "/consumers", lambda items: len(mine(items)) == 2)
     states = {
-        each["consumer_tag"]: (each["active"], each["activity_status"])
-        for each in shown
-        if each["queue"]["name"] == name
+        each["consumer_tag"]: (each["active"], each["activity_status"]) for each in mine(shown)
     }
     assert states == {"one": (True, "single_active"), "two": (False, "waiting")}
 

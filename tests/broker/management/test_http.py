@@ -3,14 +3,18 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from http import HTTPStatus
 
 import pytest
 
 from hopmq.broker.management.http import HttpServer, Limits, Request, Response
 
-LIMITS = Limits(head=1024, body=4096, timeout=0.3, linger=0.3, connections=3)
+LIMITS = Limits(head=1024, body=4096, linger=0.3, connections=3)
+HASTY = replace(LIMITS, timeout=0.3)
 TIME_LIMIT = 10.0
+
+of_a_hasty_server = pytest.mark.parametrize("server", [HASTY], indirect=True, ids=["hasty"])
 
 
 class Echo:
@@ -67,9 +71,9 @@ class Client:
 class Server:
     """A server with narrow limits, and its clients."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.echo = Echo()
-        self.http = HttpServer(self.echo, LIMITS)
+        self.http = HttpServer(self.echo, limits)
         self.port = 0
         self.clients: list[Client] = []
 
@@ -81,10 +85,10 @@ class Server:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    """Return a server that runs."""
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
+    """Return a server that runs, and has patience unless a test wants it to have none."""
     async with asyncio.timeout(TIME_LIMIT):
-        server = Server()
+        server = Server(getattr(request, "param", LIMITS))
         server.port = await server.http.start("127.0.0.1", 0)
         yield server
         for client in server.clients:
@@ -195,6 +199,7 @@ async def test_the_body_of_a_refused_request_is_not_read(server: Server, client:
     assert [request.path for request in server.echo.admitted] == ["/secret"]
 
 
+@of_a_hasty_server
 @pytest.mark.parametrize(
     "sent",
     [
@@ -209,10 +214,12 @@ async def test_a_client_that_falls_silent_is_dropped(client: Client, sent: bytes
     assert await client.rest() == b""
 
 
-async def test_a_client_that_does_not_read_is_dropped(client: Client) -> None:
+@of_a_hasty_server
+async def test_a_client_that_does_not_read_is_dropped(server: Server, client: Client) -> None:
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]
     client.send(b"GET /large HTTP/1.1\r\n\r\n")
-    await asyncio.sleep(LIMITS.timeout * 2)
+    while not server.echo.admitted or server.http._open:
+        await asyncio.sleep(0.01)
     client.writer.transport.resume_reading()  # type: ignore[attr-defined]
     assert len(await client.rest()) < 20_000_000
 
