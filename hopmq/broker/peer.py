@@ -99,7 +99,7 @@ class Peer:
     @property
     def client_name(self) -> str | None:
         """What the client calls its connection; None before it has said so, or if it does not."""
-        properties = getattr(self.core.handshake, "client_properties", {})
+        properties = getattr(self.core.opening.handshake, "client_properties", {})
         name = properties.get("connection_name")
         return name if isinstance(name, str) else None
 
@@ -114,7 +114,7 @@ class Peer:
 
     def has_capability(self, name: str) -> bool:
         """Return whether the client says that it knows a capability."""
-        properties: Any = getattr(self.core.handshake, "client_properties", {})
+        properties: Any = getattr(self.core.opening.handshake, "client_properties", {})
         capabilities = properties.get("capabilities")
         return isinstance(capabilities, dict) and capabilities.get(name) is True
 
@@ -263,14 +263,14 @@ class Peer:
             name = logged_in(self.access, mechanism, event.response, self.link.transport)
         except MalformedLoginError as error:
             logger.warning("%s: login failed: %s", self.label, error)
-            self.core.refuse(ConnectionRefused(AuthenticationError(str(error))))
+            self.core.opening.refuse(ConnectionRefused(AuthenticationError(str(error))))
             return
         if name is None:
             self._refuse_login(mechanism)
             return
         self.username = name
         self.mechanism = mechanism
-        self.core.accept_login()
+        self.core.opening.accept_login()
 
     def _refuse_login(self, mechanism: str) -> None:
         """Refuse credentials; a client that does not expect a close is hung up on."""
@@ -280,17 +280,17 @@ class Peer:
         )
         logger.warning("%s: login refused (%s)", self.label, mechanism)
         if self.has_capability("authentication_failure_close"):
-            self.core.reject(403, text)
+            self.core.opening.reject(403, text)
         else:
-            self.core.refuse(ConnectionRefused(AuthenticationError(text)))
+            self.core.opening.refuse(ConnectionRefused(AuthenticationError(text)))
 
     def _enter(self, event: VhostRequested) -> None:
         vhost = self._broker.vhosts.get(event.virtual_host)
         user = self.access.user(self.username)
         if vhost is None:
-            self.core.reject(530, f"NOT_ALLOWED - vhost {event.virtual_host} not found")
+            self.core.opening.reject(530, f"NOT_ALLOWED - vhost {event.virtual_host} not found")
         elif user is None or vhost.name not in user.permissions:
-            self.core.reject(
+            self.core.opening.reject(
                 530,
                 f"NOT_ALLOWED - access to vhost '{vhost.name}' refused for user '{self.username}'",
             )
@@ -298,7 +298,7 @@ class Peer:
             self.vhost = vhost
             self.connected_at = self._broker.clock.wall()
             logger.info("%s: user %s connected to %s", self.label, self.username, vhost.name)
-            self.core.accept_vhost()
+            self.core.opening.accept_vhost()
 
     def _update_secret(self, event: SecretUpdated) -> None:
         """Agree to any secret, as RabbitMQ does for users of its own: they have logged in before."""

@@ -87,7 +87,7 @@ class Connection(TopologyOperations):
     @property
     def server_properties(self) -> FieldTable:
         """What the broker says of itself."""
-        properties: FieldTable = getattr(self._core.handshake, "server_properties", {})
+        properties: FieldTable = getattr(self._core.opening.handshake, "server_properties", {})
         return properties
 
     @property

@@ -9,11 +9,11 @@ from pamqp.commands import Channel, Connection
 from hopmq import wire
 from hopmq.core.channel import ChannelCore
 from hopmq.core.channel_ids import ChannelIds
-from hopmq.core.closing import closing_method, shortened
+from hopmq.core.closing import closing_method
 from hopmq.core.dispatch import Dispatch
-from hopmq.core.events import ConnectionEnded, ConnectionRefused, CoreEvent
-from hopmq.core.handshake import ClientHandshake, ServerHandshake, Step, describe_garbage
+from hopmq.core.events import ConnectionEnded, CoreEvent
 from hopmq.core.heartbeat import DEAD_AFTER, HeartbeatTimer
+from hopmq.core.opening import Opening
 from hopmq.core.replies import NOBODY, ReplyQueue, ReplySlot, Waiter
 from hopmq.core.server_dispatch import ServerDispatch
 from hopmq.core.settings import ClientSettings, ServerSettings, Tuning
@@ -23,7 +23,6 @@ from hopmq.errors import (
     ConnectionClosed,
     ConnectionLostError,
     FrameSyntaxError,
-    HandshakeError,
     UsageError,
     connection_closed,
 )
@@ -71,6 +70,8 @@ class ConnectionCore:
         error: Why it ended, once it has.
         frame_max: Largest frame that may be sent, in bytes.
         on_output: Called when there is something to send after there was nothing.
+        opening: The handshake, and the verdicts that a server owes it.
+        now: The time of the last call, on the owner's clock.
     """
 
     def __init__(
@@ -98,15 +99,12 @@ class ConnectionCore:
         self.append_publish: AppendPublish = self.codec.append_publish
         self.heartbeat: HeartbeatTimer = HeartbeatTimer(now)
         self.replies: ReplyQueue = ReplyQueue()
-        self.handshake: ClientHandshake | ServerHandshake
-        self.role: Role
+        self.now: float = now
+        self.role: Role = Role.SERVER
         if isinstance(settings, ClientSettings):
             self.role = Role.CLIENT
-            self.handshake = ClientHandshake(settings)
             self.out.append(self.codec.PROTOCOL_HEADER)
-        else:
-            self.role = Role.SERVER
-            self.handshake = ServerHandshake(settings)
+        self.opening: Opening = Opening(self)
         delivery_type = delivery_type or self.codec.Delivery
         fetched_type = fetched_type or self.codec.Fetched
         self.decoder: Decoder = self.codec.Decoder(
@@ -122,12 +120,7 @@ class ConnectionCore:
         self._events: list[CoreEvent] = []
         self.add_event: Callable[[CoreEvent], None] = on_event or self._events.append
         self._close_deadline: float | None = None
-        self._handshake_deadline: float | None = None
-        self._refusal: ConnectionRefused | None = None
-        if isinstance(settings, ServerSettings):
-            self._handshake_deadline = now + settings.handshake_timeout
         self._channel_ids = ChannelIds()
-        self._now = now
 
     # --- receiving -------------------------------------------------------------------------
 
@@ -141,10 +134,9 @@ class ConnectionCore:
 
     def receive_eof(self, now: float, reason: str = "the peer closed the link") -> None:
         """Take note that the link has ended."""
-        self._now = now
+        self.now = now
         if self.state is ConnectionState.HANDSHAKE:
-            refusal = ConnectionRefused(self.handshake.receive_eof(reason))
-            self._end_handshake(self._refusal or refusal)
+            self.opening.receive_eof(reason)
         elif self.state is not ConnectionState.CLOSED:
             self.end(ConnectionLostError(reason))
 
@@ -155,7 +147,7 @@ class ConnectionCore:
         return events
 
     def _received(self, batch: list[Any], now: float) -> None:
-        self._now = now
+        self.now = now
         self.heartbeat.last_received = now
         while batch:
             self._dispatch.batch(batch)
@@ -256,102 +248,6 @@ class ConnectionCore:
         if self.role is Role.CLIENT:
             self._channel_ids.give_back(channel.channel_id)
 
-    # --- handshake, server role ------------------------------------------------------------
-
-    def challenge(self, challenge: bytes) -> None:
-        """Ask the client for another SASL response."""
-        if handshake := self._asking(Step.LOGIN):
-            handshake.challenge(challenge)
-            self.flush_handshake()
-
-    def accept_login(self) -> None:
-        """Let the client in."""
-        if handshake := self._asking(Step.LOGIN):
-            handshake.accept_login()
-            self.flush_handshake()
-
-    def accept_vhost(self) -> None:
-        """Let the client use the virtual host it asked for."""
-        if handshake := self._asking(Step.VERDICT):
-            handshake.accept_vhost()
-            self.flush_handshake()
-            self.opened()
-
-    def reject(self, reply_code: int, reply_text: str) -> None:
-        """Refuse the credentials (403) or the virtual host (530), and say so."""
-        if self._asking(Step.LOGIN, Step.VERDICT):
-            self.turn_away(reply_code, reply_text)
-
-    def turn_away(self, reply_code: int, reply_text: str) -> None:
-        """End the handshake with a close that says why."""
-        index = Connection.Open.index if self.handshake.step is Step.VERDICT else 0
-        error = connection_closed(
-            reply_code,
-            shortened(reply_text),
-            class_id=index >> 16,
-            method_id=index & 0xFFFF,
-            by_peer=False,
-        )
-        self.send(closing_method(Connection.Close, error))
-        self._end_handshake(ConnectionRefused(HandshakeError(f"refused: {error}")))
-
-    def _asking(self, *steps: Step) -> ServerHandshake | None:
-        """Return the handshake that wants a verdict; None when its client has gone meanwhile."""
-        if self.state is ConnectionState.CLOSED:
-            return None
-        if self.handshake.step not in steps or not isinstance(self.handshake, ServerHandshake):
-            raise UsageError(f"the handshake waits for {self.handshake.step.value}")
-        return self.handshake
-
-    # --- the handshake and its end -----------------------------------------------------------
-
-    def flush_handshake(self) -> None:
-        """Write what the handshake wants sent, and take over the limits it agreed on."""
-        methods, self.handshake.outgoing = self.handshake.outgoing, []
-        for method in methods:
-            self.send(method)
-        if self.handshake.step in {Step.OPEN_OK, Step.OPEN}:
-            self._tune(self.handshake.tuning)
-
-    def _tune(self, tuning: Tuning) -> None:
-        self.tuning = tuning
-        self.frame_max = tuning.frame_max
-        if self.role is Role.SERVER:
-            # As RabbitMQ does: a limit of payloads, and of the number of channels.
-            self.decoder.frame_max = tuning.frame_max + FRAME_OVERHEAD
-        else:
-            self.decoder.frame_max = tuning.frame_max
-            self.decoder.channel_max = tuning.channel_max
-
-    def opened(self) -> None:
-        """Take note that the handshake is complete."""
-        self.move(ConnectionState.OPEN)
-        self._handshake_deadline = None
-        self.heartbeat.start(self.tuning.heartbeat, self._now)
-
-    def refuse(self, refusal: ConnectionRefused) -> None:
-        """End a handshake that failed; a server lets the client wait before it hangs up."""
-        if isinstance(self.handshake, ServerHandshake):
-            if self.handshake.step is Step.HEADER:
-                # The one answer to a header that is not ours (AMQP 0-9-1, 4.2.2).
-                self.write(self.handshake.counter_offer)
-            elif isinstance(self.settings, ServerSettings) and self.settings.silent_close_delay:
-                self._refuse_later(refusal, self.settings.silent_close_delay)
-                return
-        self._end_handshake(refusal)
-
-    def _refuse_later(self, refusal: ConnectionRefused, delay: float) -> None:
-        """Hear nothing more, and hang up after a while."""
-        if self._refusal is None:
-            self._refusal = refusal
-            self._dispatch.batch = _ignore
-            self._handshake_deadline = self._now + delay
-            self.on_output()  # the owner has a new deadline
-
-    def _end_handshake(self, refusal: ConnectionRefused) -> None:
-        self._stop()
-        self.add_event(refusal)
-
     # --- ending ----------------------------------------------------------------------------
 
     def close(self, reply_code: int = 200, reply_text: str = "closed") -> None:
@@ -361,7 +257,7 @@ class ConnectionCore:
     def close_with(self, error: ConnectionClosed) -> None:
         """Close in order and tell the peer why, with the method that caused it."""
         if self.state is ConnectionState.HANDSHAKE:
-            self._stop()
+            self.stop()
         if self.state is not ConnectionState.OPEN:
             return
         for channel in self.channels.values():
@@ -371,8 +267,7 @@ class ConnectionCore:
     def fail(self, reply_code: int, reason: str, method: Frame | None = None) -> None:
         """Close because the peer broke a rule."""
         if self.state is ConnectionState.HANDSHAKE:
-            error = FrameSyntaxError(0, reason, reply_code)
-            self.refuse(ConnectionRefused(describe_garbage(error)))
+            self.opening.refuse_garbage(FrameSyntaxError(0, reason, reply_code))
         elif self.state is ConnectionState.OPEN:
             index = method.index if method is not None else 0
             error_ = connection_closed(
@@ -385,12 +280,12 @@ class ConnectionCore:
             )
             self._begin_close(error_)
         elif self.state is ConnectionState.CLOSING:
-            self._stop()
+            self.stop()
 
     def fail_syntax(self, error: FrameSyntaxError) -> None:
         """Close because the peer's bytes are malformed."""
         if self.state is ConnectionState.HANDSHAKE:
-            self.refuse(ConnectionRefused(describe_garbage(error)))
+            self.opening.refuse_garbage(error)
         else:
             self.fail(error.reply_code, str(error))
 
@@ -401,7 +296,7 @@ class ConnectionCore:
     def end(self, error: ConnectionClosed) -> None:
         """Close for good."""
         was_closing = self.state is ConnectionState.CLOSING
-        self._stop()
+        self.stop()
         if not was_closing:
             self._tell(error)
 
@@ -419,7 +314,7 @@ class ConnectionCore:
             for channel in self.channels.values():
                 channel.disown(error)
         if self.state is not ConnectionState.CLOSED:
-            self._stop()
+            self.stop()
         return was_open
 
     def tell_end(self) -> None:
@@ -427,12 +322,12 @@ class ConnectionCore:
         assert isinstance(self.error, ConnectionClosed)
         self._tell(self.error)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         """Be closed: nothing is due any more."""
         self.move(ConnectionState.CLOSED)
         self.heartbeat.interval = 0
         self._close_deadline = None
-        self._handshake_deadline = None
+        self.opening.deadline = None
 
     def _begin_close(self, error: ConnectionClosed) -> None:
         self.send(closing_method(Connection.Close, error))
@@ -453,18 +348,15 @@ class ConnectionCore:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_deadline` is due next, on the owner's clock."""
-        times = (self.heartbeat.next_deadline(), self._close_deadline, self._handshake_deadline)
+        times = (self.heartbeat.next_deadline(), self._close_deadline, self.opening.deadline)
         return min((time for time in times if time is not None), default=None)
 
     def handle_deadline(self, now: float) -> None:
         """Do what is due: send a heartbeat, give up a dead peer or an unanswered close."""
-        self._now = now
+        self.now = now
         if self._close_deadline is not None and now >= self._close_deadline:
-            self._stop()
-        if self._handshake_deadline is not None and now >= self._handshake_deadline:
-            assert isinstance(self.handshake, ServerHandshake)
-            refusal = ConnectionRefused(self.handshake.timed_out())
-            self._end_handshake(self._refusal or refusal)
+            self.stop()
+        self.opening.handle_deadline(now)
         if self.heartbeat.is_dead(now):
             silence = DEAD_AFTER * self.heartbeat.interval
             self.end(
@@ -477,6 +369,10 @@ class ConnectionCore:
             self.heartbeat.last_sent = now
 
     # --- inside ----------------------------------------------------------------------------
+
+    def ignore_input(self) -> None:
+        """Hear nothing more of the peer."""
+        self._dispatch.batch = _ignore
 
     def move(self, state: ConnectionState) -> None:
         """Change state, if the table allows it."""

@@ -256,7 +256,7 @@ class Dispatch:
     def _connection_method(self, method: Frame) -> None:
         connection = self._connection
         if connection.state is ConnectionState.HANDSHAKE:
-            self._shake_hands(connection.handshake.receive_method(method))
+            self._shake_hands(connection.opening.handshake.receive_method(method))
         elif isinstance(method, Connection.Close):
             self._connection_close(method)
         elif connection.state is ConnectionState.CLOSING:
@@ -298,17 +298,17 @@ class Dispatch:
     def _protocol_header(self, event: ProtocolHeader) -> None:
         connection = self._connection
         if connection.state is ConnectionState.HANDSHAKE:
-            self._shake_hands(connection.handshake.receive_header(event))
+            self._shake_hands(connection.opening.handshake.receive_header(event))
 
     def _shake_hands(self, outcome: Any) -> None:
         """Write what the handshake wants sent and pass on what it found."""
         connection = self._connection
-        connection.flush_handshake()
+        connection.opening.flush()
         if isinstance(outcome, ConnectionRefused):
-            connection.refuse(outcome)
+            connection.opening.refuse(outcome)
             return
         if isinstance(outcome, ConnectionOpened):
-            connection.opened()
+            connection.opening.complete()
         if outcome is not None:
             connection.add_event(outcome)
 

@@ -14,7 +14,7 @@ from hopmq.core.channel import ChannelCore
 from hopmq.core.closing import shortened
 from hopmq.core.dispatch import Dispatch
 from hopmq.core.events import ChannelEnded, ChannelOpened, MessageSkipped
-from hopmq.core.handshake import Step, unexpected
+from hopmq.core.handshake import Step
 from hopmq.core.settings import ServerSettings
 from hopmq.core.states import ConnectionState
 from hopmq.core.wrong_frames import Answer
@@ -94,7 +94,7 @@ class ServerDispatch(Dispatch):
         elif type(method) in self._accepted:
             super()._method(event)
         elif connection.state is ConnectionState.HANDSHAKE:
-            connection.refuse(unexpected(connection.handshake.step, method.name))
+            connection.opening.refuse_unexpected(method.name)
         elif not event.channel:
             self._close(wrong_frames.out_of_place(method.index))
         elif self._live_channel(event) is not None:
@@ -103,12 +103,12 @@ class ServerDispatch(Dispatch):
     def _early(self, channel_id: int, method: Frame) -> None:
         """Refuse a channel's method before the connection is open."""
         connection = self._connection
-        if connection.handshake.step is Step.OPEN:
+        if connection.opening.handshake.step is Step.OPEN:
             frame = connection.codec.encode_method(channel_id, method, connection.frame_max)
             answer = wrong_frames.unexpected_frame(frame)
-            connection.turn_away(answer.code, answer.text)
+            connection.opening.turn_away(answer.code, answer.text)
         else:
-            connection.refuse(unexpected(connection.handshake.step, method.name))
+            connection.opening.refuse_unexpected(method.name)
 
     def _open(self, channel_id: int, method: Frame) -> None:
         connection = self._connection
@@ -143,7 +143,7 @@ class ServerDispatch(Dispatch):
     def _not_open(self, channel_id: int, event: Any) -> None:
         connection = self._connection
         if connection.state is ConnectionState.HANDSHAKE:
-            connection.refuse(unexpected(connection.handshake.step, type(event).__name__))
+            connection.opening.refuse_unexpected(type(event).__name__)
         else:
             self._close(wrong_frames.not_open(_index_of(event)))
 

@@ -55,8 +55,8 @@ class ConnectionPair:
         self.client_events: list[CoreEvent] = []
         self.server_events: list[CoreEvent] = []
         self.answers: dict[type, Callable[[Any], None]] = {
-            AuthenticationRequested: lambda _: self.server.accept_login(),
-            VhostRequested: lambda _: self.server.accept_vhost(),
+            AuthenticationRequested: lambda _: self.server.opening.accept_login(),
+            VhostRequested: lambda _: self.server.opening.accept_vhost(),
         }
 
     def exchange(self) -> None:

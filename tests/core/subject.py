@@ -93,10 +93,10 @@ class Subject:
         self.core.receive_data(data, self.now)
         self._take()
         if self.core.state is ConnectionState.HANDSHAKE:
-            if self.core.handshake.step is Step.LOGIN:
-                self.core.accept_login()
-            elif self.core.handshake.step is Step.VERDICT:
-                self.core.accept_vhost()
+            if self.core.opening.handshake.step is Step.LOGIN:
+                self.core.opening.accept_login()
+            elif self.core.opening.handshake.step is Step.VERDICT:
+                self.core.opening.accept_vhost()
 
     def answer(self, pick: int) -> None:
         """Give the oldest request of a channel what it asked for, or open a channel."""

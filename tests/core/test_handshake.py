@@ -49,17 +49,17 @@ def test_the_server_sees_who_comes_and_where_to(codec: Codec) -> None:
 def test_the_client_sees_what_the_server_is(codec: Codec) -> None:
     properties = {"product": "Broker", "capabilities": {"basic.nack": True}}
     pair = ConnectionPair(codec, server=server_settings(properties=properties)).open()
-    assert pair.client.handshake.server_properties == properties
+    assert pair.client.opening.handshake.server_properties == properties
 
 
 def test_a_server_without_properties_and_capabilities_is_fine(codec: Codec) -> None:
     pair = ConnectionPair(codec, server=server_settings(properties={})).open()
-    assert pair.client.handshake.server_properties == {}
+    assert pair.client.opening.handshake.server_properties == {}
 
 
 def test_a_challenge_is_passed_on_and_its_answer_comes_back(codec: Codec) -> None:
     pair = ConnectionPair(codec)
-    pair.answers[AuthenticationRequested] = lambda _: pair.server.challenge(b"2 + 2?")
+    pair.answers[AuthenticationRequested] = lambda _: pair.server.opening.challenge(b"2 + 2?")
     pair.exchange()
     # The client has no mechanism with a second step, and says so.
     (refused,) = pair.of_client(ConnectionRefused)
@@ -69,7 +69,9 @@ def test_a_challenge_is_passed_on_and_its_answer_comes_back(codec: Codec) -> Non
 
 def test_refused_credentials_are_an_authentication_error(codec: Codec) -> None:
     pair = ConnectionPair(codec)
-    pair.answers[AuthenticationRequested] = lambda _: pair.server.reject(403, "ACCESS_REFUSED")
+    pair.answers[AuthenticationRequested] = lambda _: pair.server.opening.reject(
+        403, "ACCESS_REFUSED"
+    )
     pair.exchange()
     (refused,) = pair.of_client(ConnectionRefused)
     assert isinstance(refused.error, AuthenticationError)
@@ -80,7 +82,7 @@ def test_refused_credentials_are_an_authentication_error(codec: Codec) -> None:
 
 def test_a_missing_virtual_host_is_an_error_of_its_own(codec: Codec) -> None:
     pair = ConnectionPair(codec, client_settings(virtual_host="nowhere"))
-    pair.answers[VhostRequested] = lambda _: pair.server.reject(530, "NOT_ALLOWED")
+    pair.answers[VhostRequested] = lambda _: pair.server.opening.reject(530, "NOT_ALLOWED")
     pair.exchange()
     (refused,) = pair.of_client(ConnectionRefused)
     assert isinstance(refused.error, VhostNotFoundError)
@@ -97,7 +99,9 @@ def test_a_missing_virtual_host_is_an_error_of_its_own(codec: Codec) -> None:
 )
 def test_a_limit_of_connections_is_not_a_missing_virtual_host(codec: Codec, text: str) -> None:
     pair = ConnectionPair(codec)
-    pair.answers[VhostRequested] = lambda _: pair.server.reject(530, f"NOT_ALLOWED - {text}")
+    pair.answers[VhostRequested] = lambda _: pair.server.opening.reject(
+        530, f"NOT_ALLOWED - {text}"
+    )
     pair.exchange()
     (refused,) = pair.of_client(ConnectionRefused)
     assert type(refused.error) is ConnectionLimitError
@@ -106,7 +110,7 @@ def test_a_limit_of_connections_is_not_a_missing_virtual_host(codec: Codec, text
 
 def test_any_other_close_in_the_handshake_quotes_the_broker(codec: Codec) -> None:
     pair = ConnectionPair(codec)
-    pair.answers[VhostRequested] = lambda _: pair.server.reject(541, "INTERNAL_ERROR")
+    pair.answers[VhostRequested] = lambda _: pair.server.opening.reject(541, "INTERNAL_ERROR")
     pair.exchange()
     (refused,) = pair.of_client(ConnectionRefused)
     assert type(refused.error) is HandshakeError
@@ -118,9 +122,9 @@ def test_a_verdict_on_a_client_that_has_gone_does_nothing(codec: Codec) -> None:
     pair.answers.clear()
     pair.exchange()
     pair.server.receive_eof(pair.now)
-    pair.server.accept_login()
-    pair.server.accept_vhost()
-    pair.server.reject(403, "late")
+    pair.server.opening.accept_login()
+    pair.server.opening.accept_vhost()
+    pair.server.opening.reject(403, "late")
     assert pair.server.state is ConnectionState.CLOSED
     assert pair.server.data_to_send(pair.now) == []
 
@@ -128,11 +132,11 @@ def test_a_verdict_on_a_client_that_has_gone_does_nothing(codec: Codec) -> None:
 def test_a_verdict_nobody_asked_for_is_refused(codec: Codec) -> None:
     pair = ConnectionPair(codec)
     with pytest.raises(UsageError):
-        pair.server.accept_login()
+        pair.server.opening.accept_login()
     pair.answers.clear()
     pair.exchange()
     with pytest.raises(UsageError):
-        pair.server.accept_vhost()
+        pair.server.opening.accept_vhost()
 
 
 def test_nothing_can_be_asked_before_the_handshake_is_done(codec: Codec) -> None:

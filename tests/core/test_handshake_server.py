@@ -30,7 +30,7 @@ def logged_in(codec: Codec, tuning: Tuning | None = None) -> ConnectionCore:
     core = new_server(codec, tuning)
     core.receive_data(PROTOCOL_HEADER + START_OK_FRAME, START)
     core.events()
-    core.accept_login()
+    core.opening.accept_login()
     core.data_to_send(START)
     return core
 
@@ -95,10 +95,10 @@ def test_a_challenge_gets_its_answer(codec: Codec) -> None:
     core = new_server(codec)
     core.receive_data(PROTOCOL_HEADER + START_OK_FRAME, START)
     assert [type(event) for event in core.events()] == [AuthenticationRequested]
-    core.challenge(b"2 + 2?")
+    core.opening.challenge(b"2 + 2?")
     core.receive_data(method(0, Connection.SecureOk, response=b"4"), START)
     assert core.events() == [ChallengeAnswered(b"4")]
-    core.accept_login()
+    core.opening.accept_login()
     assert names(written(core)) == ["Connection.Start", "Connection.Secure", "Connection.Tune"]
 
 
@@ -182,7 +182,7 @@ def test_a_tune_ok_within_the_offer_is_what_holds(codec: Codec) -> None:
 def test_a_server_without_limits_takes_any(codec: Codec, channel_max: int, frame_max: int) -> None:
     core = logged_in(codec, Tuning(channel_max=0, frame_max=0, heartbeat=0))
     core.receive_data(tune_ok(channel_max, frame_max) + OPEN_FRAME, START)
-    core.accept_vhost()
+    core.opening.accept_vhost()
     assert core.tuning.channel_max == (channel_max or 65_535)
     assert core.tuning.frame_max == (frame_max or 131_072)
     core.receive_data(method(1, Channel.Open), START)
@@ -204,7 +204,7 @@ def test_a_client_that_stalls_is_dropped_at_the_deadline(codec: Codec) -> None:
 def test_the_handshake_deadline_ends_with_the_handshake(codec: Codec) -> None:
     core = logged_in(codec)
     core.receive_data(tune_ok() + OPEN_FRAME, START)
-    core.accept_vhost()
+    core.opening.accept_vhost()
     assert core.next_deadline() is None
 
 

@@ -43,9 +43,9 @@ class Owner:
     def on_event(self, event: CoreEvent) -> None:
         match event:
             case AuthenticationRequested():
-                self.core.accept_login()
+                self.core.opening.accept_login()
             case VhostRequested():
-                self.core.accept_vhost()
+                self.core.opening.accept_vhost()
             case ChannelOpened(channel=number):
                 self.listen(self.core.channels[number])
         self.note(type(event).__name__)

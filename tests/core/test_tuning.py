@@ -136,7 +136,7 @@ def test_the_server_holds_its_minimum_before_tune_too(codec: Codec, minimum: int
 def test_the_server_refuses_a_frame_max_below_its_minimum(codec: Codec, frame_max: int) -> None:
     core = ConnectionCore(server_settings(frame_min=8192), START, codec=codec)
     core.receive_data(PROTOCOL_HEADER + START_OK_FRAME, START)
-    core.accept_login()
+    core.opening.accept_login()
     core.receive_data(tune_ok(frame_max=frame_max), START)
     assert isinstance(core.events()[-1], ConnectionRefused)
 
@@ -173,7 +173,7 @@ def test_after_tune_an_oversize_frame_closes_with_501(codec: Codec) -> None:
 def test_the_server_takes_its_limits_from_tune_ok_at_once(codec: Codec) -> None:
     core = ConnectionCore(server_settings(), START, codec=codec)
     core.receive_data(PROTOCOL_HEADER + START_OK_FRAME, START)
-    core.accept_login()
+    core.opening.accept_login()
     core.receive_data(tune_ok(frame_max=4096, channel_max=5), START)
     core.receive_data(oversize(4096 + OVERHEAD), START)
     *_, refused = core.events()

@@ -149,7 +149,7 @@ async def test_a_life_without_trouble(
         await soon(connection.update_secret(FRESH))
         session = connection._session
         evidence.show(session, session.core, session.link, session.core.settings, session.label)
-        evidence.show(session.core.handshake, asyncio.all_tasks())
+        evidence.show(session.core.opening.handshake, asyncio.all_tasks())
     assert any("StartOk" in text for text in evidence.texts)
     assert any("UpdateSecret" in text for text in evidence.texts)
 

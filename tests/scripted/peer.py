@@ -181,9 +181,9 @@ class Peer(asyncio.Protocol):
     def _on_event(self, event: CoreEvent) -> None:
         match event:
             case AuthenticationRequested():
-                self.core.accept_login()
+                self.core.opening.accept_login()
             case VhostRequested():
-                self.core.accept_vhost()
+                self.core.opening.accept_vhost()
             case ChannelOpened(channel=channel):
                 self._confirms.pop(channel, None)
             case MethodReceived(channel=channel, method=method):

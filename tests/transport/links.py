@@ -57,9 +57,9 @@ class Server:
         core = self.link.core
         match event:
             case AuthenticationRequested():
-                core.accept_login()
+                core.opening.accept_login()
             case VhostRequested():
-                core.accept_vhost()
+                core.opening.accept_vhost()
             case ChannelOpened(channel=number):
                 self._serve(core.channels[number])
             case _:

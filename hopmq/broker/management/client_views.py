@@ -19,7 +19,7 @@ def connection_view(call: "Call", peer: "Peer") -> Table:
     """Return an open connection."""
     assert peer.vhost is not None
     address = ConnectionAddress.of(peer.link.transport)
-    properties = json_table(getattr(peer.core.handshake, "client_properties", {}))
+    properties = json_table(getattr(peer.core.opening.handshake, "client_properties", {}))
     name = properties.get("connection_name")
     tuning = peer.core.tuning
     view: Table = {

@@ -191,7 +191,7 @@ class Seams:
             return False
         for fault in list(self.faults):
             if isinstance(fault, Refused) and fault.check_handshake(peer, step):
-                peer.core.reject(fault.code, fault.text_for(None, None))
+                peer.core.opening.reject(fault.code, fault.text_for(None, None))
                 return True
         return False
 
