@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from hopmq.broker.clock import Timer
 from hopmq.broker.message import EXPIRATION, OVERHEAD, Entry, is_persistent, time_to_live
 from hopmq.broker.queues.backlog import Backlog, FifoBacklog, PriorityBacklog
-from hopmq.broker.queues.queue import EXPIRED, MAXLEN, REJECTED, Comeback, Queue
+from hopmq.broker.queues.queue import EXPIRED, MAXLEN, REJECTED, Comeback, Declaration, Queue
 from hopmq.broker.queues.settings import DROP_HEAD, REJECT_PUBLISH_DLX, QueueSettings
 from hopmq.wire import Published
 
 if TYPE_CHECKING:
     from hopmq.broker.consumer import Consumer
-    from hopmq.broker.peer import Peer
-    from hopmq.broker.vhost import VirtualHost
 
 
 _FAILURES: Final = frozenset({Comeback.REJECTED, Comeback.ABANDONED})
@@ -28,29 +26,11 @@ class ClassicQueue(Queue):
     """Whether what died after a delivery is marked even if a consumer waits for it (4.3)."""
     unsettled: int
 
-    def __init__(
-        self,
-        vhost: "VirtualHost",
-        name: str,
-        *,
-        durable: bool,
-        owner: "Peer | None",
-        auto_delete: bool,
-        arguments: Mapping[str, Any],
-        policy: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, declaration: Declaration) -> None:
         """Start empty and without consumers."""
-        super().__init__(
-            vhost,
-            name,
-            durable=durable,
-            owner=owner,
-            auto_delete=auto_delete,
-            arguments=arguments,
-            policy=policy,
-        )
+        super().__init__(declaration)
         self._backlog: Backlog = self._new_backlog()
-        self._memory = vhost.memory
+        self._memory = self.vhost.memory
         self._bytes = 0
         # Whether something here may expire: without, expiry costs nothing.
         self._expiring = False

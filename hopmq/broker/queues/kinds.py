@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from hopmq.broker.queues.classic import ClassicQueue
-from hopmq.broker.queues.queue import Queue
+from hopmq.broker.queues.queue import Declaration, Queue
 from hopmq.broker.queues.quorum import QuorumQueue
 from hopmq.broker.queues.stream import StreamQueue
 
@@ -31,11 +31,13 @@ def new_queue(
 ) -> Queue:
     """Return a new queue of that kind."""
     return KINDS[kind](
-        vhost,
-        name,
-        durable=durable,
-        owner=owner,
-        auto_delete=auto_delete,
-        arguments=arguments,
-        policy=vhost.policies.for_queue(name, kind),
+        Declaration(
+            vhost=vhost,
+            name=name,
+            durable=durable,
+            owner=owner,
+            auto_delete=auto_delete,
+            arguments=arguments,
+            policy=vhost.policies.for_queue(name, kind),
+        )
     )

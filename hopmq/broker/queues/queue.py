@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -34,6 +35,19 @@ class Comeback(Enum):
     ABANDONED = "its channel was closed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """What a queue is made from: the attributes of `Queue` by these names, as they begin."""
+
+    vhost: "VirtualHost"
+    name: str
+    durable: bool
+    owner: "Peer | None"
+    auto_delete: bool
+    arguments: Mapping[str, Any]
+    policy: Mapping[str, Any]
+
+
 class Queue(ABC):
     """A queue as channels see it.
 
@@ -54,25 +68,15 @@ class Queue(ABC):
     kind: ClassVar[str]
     is_exchange: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        vhost: "VirtualHost",
-        name: str,
-        *,
-        durable: bool,
-        owner: "Peer | None",
-        auto_delete: bool,
-        arguments: Mapping[str, Any],
-        policy: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, declaration: Declaration) -> None:
         """Start empty and without consumers."""
-        self.vhost: VirtualHost = vhost
-        self.name: str = name
-        self.durable: bool = durable
-        self.owner: Peer | None = owner
-        self.auto_delete: bool = auto_delete
-        self.arguments: Mapping[str, Any] = arguments
-        self.policy: Mapping[str, Any] = policy
+        self.vhost: VirtualHost = declaration.vhost
+        self.name: str = declaration.name
+        self.durable: bool = declaration.durable
+        self.owner: Peer | None = declaration.owner
+        self.auto_delete: bool = declaration.auto_delete
+        self.arguments: Mapping[str, Any] = declaration.arguments
+        self.policy: Mapping[str, Any] = declaration.policy
         self.settings: QueueSettings = self._read_settings()
         self.roster: Roster = self._new_roster()
         self.unsettled: int = 0

@@ -11,7 +11,7 @@ from hopmq.broker.property_list import Field, number, with_added
 from hopmq.broker.queues.backlog import Backlog
 from hopmq.broker.queues.classic import ClassicQueue
 from hopmq.broker.queues.consumer_arguments import check_arguments
-from hopmq.broker.queues.queue import DELIVERY_LIMIT, Comeback
+from hopmq.broker.queues.queue import DELIVERY_LIMIT, Comeback, Declaration
 from hopmq.broker.queues.quorum_backlog import QuorumBacklog
 from hopmq.broker.queues.roster import Roster
 from hopmq.broker.queues.settings import (
@@ -26,8 +26,6 @@ from hopmq.wire import Published
 if TYPE_CHECKING:
     from hopmq.broker.channel import BrokerChannel
     from hopmq.broker.consumer import Consumer
-    from hopmq.broker.peer import Peer
-    from hopmq.broker.vhost import VirtualHost
 
 _REBURY_INTERVAL: Final = 180.0
 """Seconds between attempts to dead-letter at least once (RabbitMQ, settle timeout)."""
@@ -48,27 +46,9 @@ class QuorumQueue(ClassicQueue):
     unsettled: int
     tells_past_at_once: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        vhost: "VirtualHost",
-        name: str,
-        *,
-        durable: bool,
-        owner: "Peer | None",
-        auto_delete: bool,
-        arguments: Mapping[str, Any],
-        policy: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, declaration: Declaration) -> None:
         """Start empty and without consumers."""
-        super().__init__(
-            vhost,
-            name,
-            durable=durable,
-            owner=owner,
-            auto_delete=auto_delete,
-            arguments=arguments,
-            policy=policy,
-        )
+        super().__init__(declaration)
         self._delayed: dict[Entry, Timer] = {}
         self._unburied: deque[tuple[Entry, str]] = deque()
         self._rebury_timer: Timer | None = None

@@ -10,7 +10,7 @@ from hopmq.broker.consumer import Consumer
 from hopmq.broker.message import OVERHEAD, Entry
 from hopmq.broker.property_list import number, with_added
 from hopmq.broker.queues.consumer_arguments import check_arguments
-from hopmq.broker.queues.queue import Comeback, Queue
+from hopmq.broker.queues.queue import Comeback, Declaration, Queue
 from hopmq.broker.queues.roster import Roster
 from hopmq.broker.queues.stream_reading import Filter, Moment, Reading, offset_of
 from hopmq.broker.refusal import Refusal
@@ -18,8 +18,6 @@ from hopmq.wire import Published
 
 if TYPE_CHECKING:
     from hopmq.broker.channel import BrokerChannel
-    from hopmq.broker.peer import Peer
-    from hopmq.broker.vhost import VirtualHost
 
 _SEGMENT_SIZE: Final = 500_000_000
 """Bytes of a segment, if the queue does not say (RabbitMQ, Streams)."""
@@ -55,28 +53,10 @@ class StreamQueue(Queue):
     kind: ClassVar[str] = "stream"
     unsettled: int
 
-    def __init__(
-        self,
-        vhost: "VirtualHost",
-        name: str,
-        *,
-        durable: bool,
-        owner: "Peer | None",
-        auto_delete: bool,
-        arguments: Mapping[str, Any],
-        policy: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, declaration: Declaration) -> None:
         """Start empty and without consumers."""
-        super().__init__(
-            vhost,
-            name,
-            durable=durable,
-            owner=owner,
-            auto_delete=auto_delete,
-            arguments=arguments,
-            policy=policy,
-        )
-        self._memory = vhost.memory
+        super().__init__(declaration)
+        self._memory = self.vhost.memory
         self._readings: dict[Consumer, Reading] = {}
         self._messages: list[Published] = []
         self._times = array("d")  # of each message, in seconds since 1970
