@@ -48,6 +48,18 @@ class Emulation:
         stream_nacks: Whether a nack to a stream is as good as an ack.
         volatile_queues: Whether an address of direct reply-to is as good as a queue.
         queue_timeouts: Whether queues have delivery acknowledgement timeouts of their own.
+        default_queue_types: Whether the kind of queue that a virtual host has by default counts.
+        policies_by_kind: Whether a policy may be for one kind of queue alone.
+        api_quotes_amqp: Whether the management API says in AMQP's words that an exchange or a queue is
+            missing.
+        api_hides_vhosts: Whether the management API denies that a virtual host exists to whom it is not
+            open.
+        api_escapes: Whether the management API escapes in its reasons what a browser might take for markup.
+        api_version: Whether the management API has a resource for the version alone.
+        api_queue_types: Whether the management API shows the kind of every queue among its arguments.
+        api_timeouts: Whether the management API shows the delivery acknowledgement timeout of consumers.
+        api_lists_missing: Whether the management API lists the protocol that has no listener, rather than
+            naming it.
     """
 
     release: Release
@@ -79,6 +91,15 @@ class Emulation:
     stream_nacks: bool
     volatile_queues: bool
     queue_timeouts: bool
+    default_queue_types: bool
+    policies_by_kind: bool
+    api_quotes_amqp: bool
+    api_hides_vhosts: bool
+    api_escapes: bool
+    api_version: bool
+    api_queue_types: bool
+    api_timeouts: bool
+    api_lists_missing: bool
 
 
 _AMQP_0_9_1: Final = b"AMQP\0\0\x09\1"
@@ -115,6 +136,15 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         stream_nacks=False,
         volatile_queues=False,
         queue_timeouts=False,
+        default_queue_types=False,
+        policies_by_kind=False,
+        api_quotes_amqp=True,
+        api_hides_vhosts=False,
+        api_escapes=True,
+        api_version=False,
+        api_queue_types=False,
+        api_timeouts=False,
+        api_lists_missing=False,
     ),
     "4.0": Emulation(
         release="4.0",
@@ -146,6 +176,15 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         stream_nacks=True,
         volatile_queues=False,
         queue_timeouts=True,
+        default_queue_types=True,
+        policies_by_kind=True,
+        api_quotes_amqp=False,
+        api_hides_vhosts=False,
+        api_escapes=True,
+        api_version=True,
+        api_queue_types=True,
+        api_timeouts=True,
+        api_lists_missing=False,
     ),
     "4.3": Emulation(
         release="4.3",
@@ -177,6 +216,15 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         stream_nacks=True,
         volatile_queues=True,
         queue_timeouts=True,
+        default_queue_types=True,
+        policies_by_kind=True,
+        api_quotes_amqp=False,
+        api_hides_vhosts=True,
+        api_escapes=False,
+        api_version=True,
+        api_queue_types=True,
+        api_timeouts=True,
+        api_lists_missing=True,
     ),
 }
 

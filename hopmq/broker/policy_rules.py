@@ -94,7 +94,7 @@ def _faults_of_pattern(pattern: object) -> Iterator[str]:
 
 
 def _faults_of_target(target: object, emulation: Emulation) -> Iterator[str]:
-    if emulation.release == "3.10":
+    if not emulation.policies_by_kind:
         if target not in _OLD_TARGETS:
             yield (f"apply-to '{target}' unrecognised; should be 'queues', 'exchanges' or 'all'")
     elif target not in APPLY_TO:

@@ -119,7 +119,7 @@ def consumer_view(call: "Call", consumer: "Consumer") -> Table:
             "user": channel.peer.username,
         },
     }
-    if call.state.emulation.release != "3.10":
+    if call.state.emulation.api_timeouts:
         view["consumer_timeout"] = _milliseconds(
             queue.settings.consumer_timeout or call.state.consumer_timeout
         )

@@ -62,7 +62,7 @@ def published(call: "Call", exchange: str) -> Table:
 
 
 def _no_exchange(call: "Call", exchange: str) -> ApiError:
-    if call.state.emulation.release == "3.10":
+    if call.state.emulation.api_quotes_amqp:
         return bad_request(f"404 NOT_FOUND - no exchange '{exchange}' in vhost '{call.vhost.name}'")
     return missing("exchange_not_found")
 

@@ -84,6 +84,6 @@ def check_vhost(state: "BrokerState", user: User, name: str, *, is_change: bool)
         raise missing("vhost_not_found") if is_change else not_found()
     if name in user.permissions:
         return
-    if state.emulation.release == "4.3":
+    if state.emulation.api_hides_vhosts:
         raise missing("Not Found")
     raise not_authorised("User not authorised to access virtual host")

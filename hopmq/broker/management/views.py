@@ -90,9 +90,9 @@ def queue_view(call: "Call", queue: Queue, unsettled: int) -> Table:
 
 
 def _arguments(queue: Queue) -> Table:
-    """Return the arguments; since 4.0 RabbitMQ tells the kind of every queue there."""
+    """Return the arguments, and the kind of queue where the release tells it there."""
     arguments = json_table(queue.arguments)
-    if queue.vhost.emulation.release != "3.10":
+    if queue.vhost.emulation.api_queue_types:
         arguments.setdefault("x-queue-type", queue.kind)
     return arguments
 

@@ -99,7 +99,7 @@ def _with_default_type(vhost: "VirtualHost", method: Methods.Declare) -> Mapping
     kind = vhost.metadata.default_queue_type
     if (
         kind in (None, "classic")
-        or vhost.emulation.release == "3.10"
+        or not vhost.emulation.default_queue_types
         or not method.durable
         or method.exclusive
         or "x-queue-type" in arguments

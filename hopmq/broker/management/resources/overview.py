@@ -125,7 +125,7 @@ def _nothing(_call: Call) -> list[Table]:
 
 
 def _version(call: Call) -> str:
-    if call.state.emulation.release == "3.10":
+    if not call.state.emulation.api_version:
         raise not_found()
     return call.state.emulation.version
 
@@ -168,7 +168,7 @@ def _protocol_listener(call: Call) -> Table:
     wanted = call.values["protocol"].lower()
     if _PROTOCOLS.get(wanted, wanted) in protocols:
         return {"status": "ok", "protocols": protocols}
-    missing = [wanted] if call.state.emulation.release == "4.3" else wanted
+    missing = [wanted] if call.state.emulation.api_lists_missing else wanted
     raise CheckFailedError(
         {"reason": "No active listener", "missing": missing, "protocols": protocols}
     )

@@ -60,9 +60,8 @@ class _Policies:
         try:
             policy = new_policy(name, body, emulation, is_operator=self._is_operator)
         except PolicyError as error:
-            # Until 4.0 the plugin escapes what a browser might take for markup.
-            is_old = emulation.release in ("3.10", "4.0")
-            reason = escape(error.reason, quote=False) if is_old else error.reason
+            escapes = emulation.api_escapes
+            reason = escape(error.reason, quote=False) if escapes else error.reason
             raise bad_request(reason) from error
         policies = self._of(call.vhost)
         is_new = policies.get(name) is None

@@ -84,10 +84,9 @@ def _purge(call: Call) -> Answer:
 def _fetch(call: Call) -> list[Table]:
     name = call.values["name"]
     if name not in call.vhost.queues:
-        old = call.state.emulation.release == "3.10"
         raise missing(
             f"NOT_FOUND - no queue '{name}' in vhost '{call.vhost.name}'"
-            if old
+            if call.state.emulation.api_quotes_amqp
             else "queue_not_found"
         )
     return fetched(call, name)
