@@ -62,7 +62,7 @@ async def test_the_way_to_overflow_may_change_while_the_queue_is_full(
 async def test_delays_may_come_from_a_policy(
     channel: ChannelDriver, policies: Policies, name: str, release: str
 ) -> None:
-    definition = {"delayed-retry-type": "all", "delayed-retry-min": 100}
+    definition = {"delayed-retry-type": "all", "delayed-retry-min": 1000}
     if release != "4.3":
         with pytest.raises(RefusedError, match="are not recognised policy settings"):
             await policies.set(name, f"^{name}$", definition, apply_to="queues")
