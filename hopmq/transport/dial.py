@@ -68,6 +68,8 @@ async def dial(target: Target, link: Link) -> None:
             "check the name in the URL, cacertfile and server_name_indication"
         ) from error
     except (ssl.SSLError, ConnectionResetError) as error:
+        if target.tls is None:
+            raise ConnectError(f"{target}: cannot connect: {_reason(error)}") from error
         reason = "the peer hung up" if isinstance(error, ConnectionResetError) else error
         raise HandshakeError(
             f"{target}: the TLS handshake failed: {reason}; "

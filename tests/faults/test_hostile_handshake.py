@@ -1,6 +1,7 @@
 """Whatever a peer does instead of a handshake ends in one clear error, in time, socket closed."""
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +20,7 @@ from hopmq.errors import (
     VhostNotFoundError,
 )
 from hopmq.testing.certificates import Certificates
+from hopmq.transport import dial
 from hopmq.wire import new_method
 from scripted import frames
 from scripted.server import ScriptedServer
@@ -161,6 +163,18 @@ async def test_a_refused_connection_is_a_connect_error() -> None:
         port = unused.getsockname()[1]
     with pytest.raises(ConnectError, match=f"127.0.0.1:{port}: cannot connect: Connection refused"):
         await soon(hopmq.connect(f"amqp://127.0.0.1:{port}"))
+
+
+async def test_a_reset_before_any_byte_is_no_matter_of_tls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def reset(host: str, port: int) -> socket.socket:
+        raise ConnectionResetError(errno.ECONNRESET, "Connect call failed")
+
+    monkeypatch.setattr(dial, "open_socket", reset)
+    text = "localhost:5672: cannot connect: Connection reset by peer"
+    with pytest.raises(ConnectError, match=text):
+        await soon(hopmq.connect("amqp://localhost"))
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 64, "a%00b", ".example"])

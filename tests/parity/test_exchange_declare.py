@@ -49,7 +49,7 @@ async def test_every_type_takes_every_flag_and_can_be_declared_again(
     "exchange_type, words",
     [
         ("no-such-type", "unknown exchange type 'no-such-type'"),
-        ("Direct", "unknown exchange type 'Direct'"),
+        ("DiReCt", "unknown exchange type 'DiReCt'"),
         ("", "invalid exchange type ''"),
     ],
 )
