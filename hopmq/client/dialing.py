@@ -45,7 +45,7 @@ class Plan:
 def plan(endpoint: Endpoint, options: ConnectOptions) -> Plan:
     """Combine a URL with the options; options win."""
     numbers = endpoint.numbers
-    name = options.name or endpoint.texts.get("name") or _default_name()
+    name = options.name or endpoint.texts.get("name") or default_name()
     mechanisms = _first(options.auth_mechanisms, endpoint.mechanisms or None, _DEFAULT_MECHANISMS)
     tuning = Tuning(
         heartbeat=_first(options.heartbeat, numbers.get("heartbeat"), 60),
@@ -138,7 +138,8 @@ def _client_properties(name: str, given: FieldTable) -> FieldTable:
     return table
 
 
-def _default_name() -> str:
+def default_name() -> str:
+    """Name a connection by host, program and process."""
     program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
     return f"{platform.node()}:{program}:{os.getpid()}"
 

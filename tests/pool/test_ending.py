@@ -1,6 +1,7 @@
 """How pools begin and end."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -24,6 +25,17 @@ async def test_the_block_of_a_pool_opens_and_drains_it(amqp_url: str) -> None:
         assert pool.state == "open"
         assert pool.statistics().publishing.connections == 1
     assert pool.state == "closed"
+
+
+async def test_the_broker_shows_which_connection_is_which(amqp_url: str, queue: str) -> None:
+    for name, shown in (("shop", "shop"), (None, socket.gethostname())):
+        async with Pool(amqp_url, name=name) as pool, pool.consume(queue):
+            engine = pool._engine
+            (publishing,) = engine.publishing.connections.values()
+            (consuming,) = engine.consuming.connections.values()
+            assert publishing.name.startswith(shown)
+            assert publishing.name.endswith("(publishing 1)")
+            assert consuming.name.endswith("(consuming 1)")
 
 
 async def test_a_pool_is_opened_once_however_many_tasks_open_it(amqp_url: str) -> None:

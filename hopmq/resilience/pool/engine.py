@@ -120,7 +120,7 @@ class Engine:
             self._timer.cancel()
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(timeout))
-        # Others may wait for the same: a cancelled caller leaves it to them, or to itself.
+        # It goes on although one of those who wait for it is cancelled.
         await asyncio.shield(self._closing)
 
     async def _close(self, timeout: float) -> None:  # noqa: ASYNC109  # passed on

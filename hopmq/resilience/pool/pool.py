@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, Literal, Self
 
 from hopmq.client.channel import Channel
-from hopmq.client.connect_options import check_timeout, check_urls
+from hopmq.client.connect_options import check_timeout
 from hopmq.client.connection import Connection
 from hopmq.client.consumer import Consumer
 from hopmq.client.consuming import check_prefetch
@@ -27,6 +27,7 @@ from hopmq.resilience.pool.engine import Engine
 from hopmq.resilience.pool.entries import ChannelSettings
 from hopmq.resilience.pool.limits import PoolLimits
 from hopmq.resilience.pool.loan import Loan
+from hopmq.resilience.pool.naming import pool_name
 from hopmq.resilience.pool.publishing import PooledPublishing
 from hopmq.resilience.pool.side import Side
 from hopmq.resilience.pool.statistics import PoolStatistics
@@ -127,7 +128,6 @@ class Pool(PooledPublishing, PooledTopology):
         """
         PooledPublishing.__init__(self, publish_timeout)
         PooledTopology.__init__(self)
-        check_urls(urls)
         check_timeout("acquire_timeout", acquire_timeout)
         check_timeout("publish_timeout", publish_timeout)
         self._limits = PoolLimits(
@@ -142,10 +142,12 @@ class Pool(PooledPublishing, PooledTopology):
         self._state: PoolState = "new"
         self._opening = asyncio.Lock()
 
+        shown = pool_name(urls, name)
+
         def connecting(suffix: str) -> Opening[Connection]:
             return connect(
                 urls,
-                name=None if name is None else f"{name} ({suffix})",
+                name=f"{shown} ({suffix})",
                 username=username,
                 password=password,
                 vhost=vhost,

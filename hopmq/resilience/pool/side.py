@@ -127,6 +127,9 @@ class Side:
         ticket = self.sizing.ask(settings, self._loop.time(), connection=connection)
         self._waiters[ticket] = waiter
         self._perform()
+        if waiter.done():  # there was one to spare
+            del self._waiters[ticket]
+            return waiter.result()
         try:
             async with asyncio.timeout(timeout):
                 return await waiter
@@ -228,8 +231,8 @@ class Side:
             case Connect(connection):
                 self._start(self._connect(connection), f"connection {connection}")
             case OpenChannel(channel, connection, settings):
-                opening = self._open_on(self.connections[connection], settings)
-                self._start(self._open(channel, connection, opening), f"channel {channel}")
+                opening = self._open(channel, connection, self.connections[connection], settings)
+                self._start(opening, f"channel {channel}")
             case CloseChannel(channel):
                 closing = self._close_channel(channel, self._channels.pop(channel))
                 self._start(closing, f"end of channel {channel}")
@@ -323,11 +326,13 @@ class Side:
         self.on_connection_end(number)
         self._perform()
 
-    async def _open(self, number: int, connection: int, opening: Awaitable[Channel]) -> None:
+    async def _open(
+        self, number: int, of: int, connection: Connection, settings: ChannelSettings
+    ) -> None:
         try:
-            channel = await opening
+            channel = await self._open_on(connection, settings)
         except HopMQError as error:
-            self._not_opened(number, connection, error)
+            self._not_opened(number, of, error)
             return
         if number not in self.sizing.books.channels:  # its connection has ended in this turn
             return
