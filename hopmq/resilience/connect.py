@@ -14,6 +14,7 @@ from hopmq.client.opening import Opening
 from hopmq.client.publishing import OnDisconnect, check_on_disconnect
 from hopmq.client.session import Session
 from hopmq.client.topology import TopologyChannel
+from hopmq.errors import ConnectionLostError
 from hopmq.events import Closed, Connected, ConnectionEvent, Recovering
 from hopmq.resilience.credentials import CredentialsProvider, Renewal, check_provider
 from hopmq.resilience.policy import Recovery
@@ -168,7 +169,14 @@ def _watch_loop(session: Session, stall_warning: float | None) -> None:
     """Have blocked loops told of for as long as the connection lives."""
     heartbeat = session.core.tuning.heartbeat
     threshold = default_threshold(heartbeat) if stall_warning is None else stall_warning
-    if threshold:
-        watch = watchdog.watch(session.loop, threshold)
-        session.loop_lag = lambda: watch.lag
-        session.ended.add_done_callback(lambda _: watch.stop())
+    if not threshold:
+        return
+    watch = watchdog.watch(session.loop, threshold)
+    session.loop_lag = lambda: watch.lag
+    session.ended.add_done_callback(lambda _: watch.stop())
+
+    def explain(event: ConnectionEvent) -> None:
+        if isinstance(event, Recovering | Closed) and isinstance(event.error, ConnectionLostError):
+            watch.explain(event.connection, heartbeat)
+
+    session.lifecycle.add_listener(explain)

@@ -52,6 +52,18 @@ class Watch:
         """Seconds by which the loop's last sign of life was late, or the next one is already."""
         return self._watched.lag_now()
 
+    def explain(self, label: str, heartbeat: float) -> None:
+        """Say so if a link that was lost just now was lost because its loop was blocked."""
+        lag = self.lag
+        if 0 < heartbeat <= lag:
+            logger.warning(
+                "%s: its event loop had been blocked for %.1f seconds when it ended; a heartbeat "
+                "is due every %g seconds, so the broker has probably given us up",
+                label,
+                lag,
+                heartbeat,
+            )
+
     def stop(self) -> None:
         """Stop watching for this connection. Idempotent."""
         self._dog.forget(self, self._watched)

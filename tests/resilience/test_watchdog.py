@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 import hopmq
+from brokers.embedded import EmbeddedBroker
 from hopmq.errors import UsageError
 from hopmq.resilience.watchdog import Watchdog, check_threshold, default_threshold
 
@@ -169,22 +171,35 @@ async def test_the_thread_begins_with_the_first_watch_and_ends_with_the_last() -
 
 
 SCRIPT = """
-import asyncio, sys, time
-from hopmq.resilience.watchdog import watchdog
+import asyncio, logging, sys, threading
+from hopmq.resilience.watchdog import logger, watchdog
 
-async def main():
-    watchdog.watch(asyncio.get_running_loop(), 0.01)
-    await asyncio.sleep(0.05)
+async def main(threshold):
+    watchdog.watch(asyncio.get_running_loop(), threshold)
 
-asyncio.run(main())
-time.sleep(0.1)
+logger.addHandler(logging.NullHandler())
+logger.propagate = False
+asyncio.run(main(float(sys.argv[1])))
+logger.propagate = True
+if sys.argv[2] == "join":
+    [thread] = [each for each in threading.enumerate() if each.name == "hopmq-watchdog"]
+    thread.join()
 print("done")
 """
 
 
-def test_neither_a_closed_loop_nor_the_thread_keeps_a_process_or_is_told_of() -> None:
+@pytest.mark.parametrize(
+    "threshold, end",
+    [
+        pytest.param("0.01", "join", id="the thread ends with the loop"),
+        pytest.param("3600", "exit", id="the process ends before the thread"),
+    ],
+)
+def test_neither_a_closed_loop_nor_the_thread_keeps_a_process_or_is_told_of(
+    threshold: str, end: str
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
+        [sys.executable, "-c", SCRIPT, threshold, end],
         env=os.environ | {"PYTHONPATH": str(Path(hopmq.__file__).parents[1])},
         capture_output=True,
         text=True,
@@ -361,3 +376,34 @@ def test_a_threshold_that_cannot_be_meant_is_refused(wrong: object) -> None:
 @pytest.mark.parametrize("right", [0, 0.5, 30])
 def test_thresholds_are_seconds_and_none_is_zero(right: float) -> None:
     check_threshold(right)
+
+
+# --- a link that was lost for it ---------------------------------------------------------------
+
+
+async def test_a_link_that_is_lost_because_its_loop_was_blocked_is_told_of_with_the_reason(
+    told: Told,
+) -> None:
+    embedded = EmbeddedBroker("4.3")
+    try:
+        connection = await hopmq.connect(embedded.url, heartbeat=1, name="orders")
+        while embedded.call(lambda broker: broker.state.peers):
+            time.sleep(0.05)  # noqa: ASYNC251  # blocks the loop until the broker has given us up
+        await connection.wait_for("recovering")
+        await connection.wait_for("open")
+        await connection.close()
+    finally:
+        await asyncio.to_thread(embedded.stop)
+    reasons = [text for text in told.texts if "has probably" in text]
+    assert len(reasons) == 1
+    assert reasons[0].startswith("orders ")
+
+
+@pytest.mark.parametrize("heartbeat, is_told", [(0, False), (3, True), (5, False)])
+def test_a_loop_that_was_late_by_less_than_a_heartbeat_is_not_blamed(
+    bench: Bench, told: Told, heartbeat: int, is_told: bool
+) -> None:
+    watch = bench.watch(8.0)
+    bench.clock.now += 4.0 + 4.0
+    watch.explain("orders", heartbeat)
+    assert bool(told.texts) is is_told
