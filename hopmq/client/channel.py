@@ -12,6 +12,7 @@ from pamqp.base import Frame
 from hopmq.client.consumer import Consumer
 from hopmq.client.consuming import ConsumeOperations
 from hopmq.client.keeping import TopologyRecord
+from hopmq.client.persisting import persist
 from hopmq.client.publisher import PublishOperations
 from hopmq.client.publishing import OnDisconnect, Publishing, Window
 from hopmq.client.session import Session
@@ -306,7 +307,7 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
         async def on_current() -> R:
             return await attempt(await self._usable())
 
-        return await self._session.persist(on_current)
+        return await persist(self._session, on_current)
 
     @property
     def _record(self) -> TopologyRecord:
@@ -317,4 +318,4 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
             (await self._usable()).check_open()
             return await self._topology.ask(method, reply)
 
-        return await self._session.persist(ask)
+        return await persist(self._session, ask)

@@ -17,6 +17,7 @@ from hopmq.client.health import DEFAULT_LIMITS, Health, HealthLimits
 from hopmq.client.keeping import TopologyRecord
 from hopmq.client.lifecycle import Counters, Listener, State
 from hopmq.client.opening import Opening
+from hopmq.client.persisting import persist
 from hopmq.client.publishing import OnDisconnect, Window, check_on_disconnect
 from hopmq.client.session import Session
 from hopmq.client.topology import TopologyChannel, TopologyOperations
@@ -239,7 +240,7 @@ class Connection(TopologyOperations):
             return channel
 
         # RabbitMQ closes the connection of a user who has as many channels as he may.
-        return Opening(lambda: self._session.persist(opened, unless=(NotAllowedError,)))
+        return Opening(lambda: persist(self._session, opened, unless=(NotAllowedError,)))
 
     async def update_secret(self, secret: str, reason: str = "refresh") -> None:
         """Give the broker a fresh password or token (RabbitMQ, connection.update-secret)."""
@@ -250,7 +251,7 @@ class Connection(TopologyOperations):
             self._core.request(waiter, method, ConnectionMethods.UpdateSecretOk)
             await self._session.wait(waiter, "Connection.UpdateSecret")
 
-        await self._session.persist(update)
+        await persist(self._session, update)
 
     # --- ending ------------------------------------------------------------------------------
 
@@ -328,7 +329,7 @@ class Connection(TopologyOperations):
             self._core.check_open()
             return await self._topology.ask(method, reply)
 
-        return await self._session.persist(ask)
+        return await persist(self._session, ask)
 
 
 def _text(value: object) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
@@ -201,33 +201,6 @@ class Session:
         self.lifecycle.move("closing")
         self.link.close()
         self.end(connection_closed(200, "closed", by_peer=False))
-
-    async def persist(
-        self,
-        attempt: Callable[[], Awaitable[R]],
-        *,
-        unless: tuple[type[ConnectionClosed], ...] = (),
-    ) -> R:
-        """Return what `attempt` does, again on the next link where one ends in the middle.
-
-        Args:
-            attempt: What to do.
-            unless: Ends of a link for which it may be the attempt that is to blame.
-
-        Raises:
-            RequestTimeoutError: The connection did not recover, or the broker not answer, in time.
-            ClosedError: The channel or the connection has ended for good.
-        """
-        begun = self.loop.time()
-        while True:
-            await self.ready()
-            try:
-                return await attempt()
-            except unless:
-                raise
-            except ConnectionClosed:
-                if not self.is_recovering or self.loop.time() - begun > self.request_timeout:
-                    raise
 
     # --- requests ----------------------------------------------------------------------------
 
