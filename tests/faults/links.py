@@ -7,7 +7,7 @@ from typing import Any
 import hopmq
 from hopmq import Channel, Connection, Recovery
 from hopmq.client.opening import Opening
-from hopmq.resilience.backoff import Constant
+from hopmq.resilience import Constant
 from hopmq.testing import FaultProxy
 
 PATIENCE = 10.0

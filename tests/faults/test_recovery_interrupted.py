@@ -16,7 +16,7 @@ from hopmq.errors import (
     PublishUnknownError,
 )
 from hopmq.events import ConsumerLost, ConsumerRestored
-from hopmq.resilience.backoff import Constant
+from hopmq.resilience import Constant
 from hopmq.testing import FaultProxy
 from hopmq.testing.faults import Fault
 
