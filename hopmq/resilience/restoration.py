@@ -151,7 +151,7 @@ class Restoration:
             return
         request = requests.declare_exchange(exchange)
         asking = self._topology.ask(request, ExchangeMethods.DeclareOk)
-        if await self._try(exchange, asking) is not None:
+        if await self._try(exchange, asking, key=("exchange", exchange.name)) is not None:
             self._exchanges.pop(exchange.name, None)
 
     async def _restore_queue(self, missing: WantedQueue) -> None:
@@ -201,14 +201,14 @@ class Restoration:
             return  # its exchange is missing still
         if binding.destination in (self._queues if binding.kind == "queue" else self._exchanges):
             return
-        if await self._try(binding, self._topology.ask(*requests.bind(binding))) is not None:
+        asking = self._topology.ask(*requests.bind(binding))
+        if await self._try(binding, asking, key=binding) is not None:
             self._bindings.pop(binding, None)
 
     async def _try(
-        self, entity: Exchange | Queue | Binding, asking: Awaitable[Any], key: object = None
+        self, entity: Exchange | Queue | Binding, asking: Awaitable[Any], key: object
     ) -> Any:
         """Return the broker's reply; None, and the reason told, where it refused."""
-        key = entity if key is None else key
         try:
             reply = await asking
         except ConnectionClosed:

@@ -7,7 +7,7 @@ import pytest
 
 import hopmq
 from conftest import RunningBroker
-from hopmq import Channel, Connection, Queue
+from hopmq import Channel, Connection, Exchange, Queue
 from hopmq.errors import PreconditionFailedError, ResourceLockedError
 from hopmq.events import (
     ConsumerLost,
@@ -169,3 +169,32 @@ async def test_a_consumer_of_a_queue_that_is_gone_is_told_of_and_waited_for(
         await other.publish(b"1", routing_key=name)
         assert (await anext(consumer)).ack()
     await other.delete_queue(name)
+
+
+async def test_an_exchange_redeclared_elsewhere_is_reported_and_the_rest_lives(
+    connection: Connection, proxy: FaultProxy, other: Channel, events: Events, name: str
+) -> None:
+    await connection.declare_exchange(name, "topic")
+    await connection.declare_queue(name)
+    await connection.bind(name, name, "#")
+    async with connection.channel() as channel:
+        consumer = await channel.consume(name)
+        with proxy.refuse_connections():
+            proxy.disconnect(reset=True)
+            await connection.wait_for("recovering", timeout=5)
+            await other.delete_exchange(name)
+            await other.declare_exchange(name, "fanout")
+        await connection.wait_for("open", timeout=BACK_WITHIN)
+        failure = await events.first(EntityFailed)
+        assert isinstance(failure.error, PreconditionFailedError)
+        assert isinstance(failure.entity, Exchange)
+        await channel.publish(b"1", routing_key=name)
+        assert (await anext(consumer)).ack()
+        await other.delete_exchange(name)
+        async with asyncio.timeout(BACK_WITHIN):
+            while connection._session.keeper._task is not None:  # type: ignore[attr-defined]
+                await asyncio.sleep(0.05)
+        await other.publish(b"2", exchange=name, routing_key="any", mandatory=True)
+        assert (await anext(consumer)).ack()
+        await connection.delete_queue(name)
+    await connection.delete_exchange(name)
