@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from pamqp.base import Frame
+from pamqp.commands import Basic
 
 from hopmq.errors import ClosedError
 from hopmq.wire import Fetched
@@ -65,8 +66,12 @@ class ReplySlot:
     before_reply: Callable[[Reply], None] | None = None
 
 
+_OVERTAKEN: Final = frozenset({Basic.Consume.index, Basic.Cancel.index})
+"""Requests that RabbitMQ has a queue answer: the channel may answer later ones before."""
+
+
 class ReplyQueue:
-    """Replies come in the order of their requests (AMQP 0-9-1, 2.2.2).
+    """Replies come in the order of their requests (AMQP 0-9-1, 2.2.2), but for `_OVERTAKEN`.
 
     A slot stays in its place until its reply comes, even when its waiter has been cancelled:
     the late reply is absorbed and never reaches the next request.
@@ -87,10 +92,10 @@ class ReplyQueue:
         self._slots.append(slot)
 
     def receive(self, reply: Reply) -> bool:
-        """Hand a reply to the oldest request; False when it does not answer that request."""
-        if not self._slots or not isinstance(reply, self._slots[0].replies):
+        """Hand a reply to the request that is due; False when it does not answer that one."""
+        slot = self._due(reply)
+        if slot is None:
             return False
-        slot = self._slots.popleft()
         if slot.before_reply is not None:
             slot.before_reply(reply)
         if not slot.waiter.done():
@@ -98,6 +103,16 @@ class ReplyQueue:
         elif slot.on_abandoned is not None:
             slot.on_abandoned(reply)
         return True
+
+    def _due(self, reply: Reply) -> ReplySlot | None:
+        """Take the oldest slot, or the oldest that is not of a request which may be overtaken."""
+        for position, slot in enumerate(self._slots):
+            if isinstance(reply, slot.replies):
+                del self._slots[position]
+                return slot
+            if slot.request not in _OVERTAKEN:
+                break
+        return None
 
     def fail(self, error: ClosedError) -> None:
         """Tell every waiter that its reply will not come."""

@@ -77,6 +77,40 @@ def test_the_right_replies_in_the_wrong_order_are_a_505(
     assert isinstance(ended.error, UnexpectedFrameError)
 
 
+def consume(channel: ChannelCore, tag: str) -> Waiting:
+    waiter = Waiting()
+    channel.request(waiter, new_method(Basic.Consume, consumer_tag=tag), Basic.ConsumeOk)
+    return waiter
+
+
+def test_what_a_queue_answers_may_be_overtaken_by_what_the_channel_answers(
+    client: ConnectionCore, channel: ChannelCore
+) -> None:
+    waiters = [consume(channel, "a"), declare(channel), consume(channel, "b"), declare(channel)]
+    answers = [
+        declare_ok("1"),
+        declare_ok("2"),
+        method(1, Basic.ConsumeOk, consumer_tag="a"),
+        method(1, Basic.ConsumeOk, consumer_tag="b"),
+    ]
+    client.receive_data(b"".join(answers), START)
+    first, one, second, two = (waiter.result for waiter in waiters)
+    assert [first.consumer_tag, second.consumer_tag] == ["a", "b"]
+    assert [one.queue, two.queue] == ["1", "2"]
+    assert client.state is ConnectionState.OPEN
+
+
+def test_what_a_queue_answers_overtakes_nothing(
+    client: ConnectionCore, channel: ChannelCore
+) -> None:
+    declare(channel)
+    consume(channel, "a")
+    client.receive_data(method(1, Basic.ConsumeOk, consumer_tag="a"), START)
+    (*_, ended) = client.events()
+    assert isinstance(ended, ConnectionEnded)
+    assert isinstance(ended.error, UnexpectedFrameError)
+
+
 def test_one_reply_too_many_is_a_505(client: ConnectionCore, channel: ChannelCore) -> None:
     declare(channel)
     client.receive_data(declare_ok("q") * 2, START)
