@@ -74,10 +74,7 @@ class Restoration:
 
     def miss_consumer(self, consumer: Consumer, error: HopMQError) -> None:
         """Take note that a consumer is lost: its queue may be gone, and its bindings with it."""
-        wanted = self._ledger.queue(consumer.queue)
-        if wanted is not None:
-            self._queues[wanted.name] = wanted
-            self._bindings.update(dict.fromkeys(self._ledger.bindings_to(consumer.queue)))
+        self._miss_queue(consumer.queue)
         self._consumer_lost(consumer, error)
 
     def has_cost(self, channel: Channel, error: ChannelClosed) -> bool:
@@ -143,6 +140,12 @@ class Restoration:
                     raise outcome
 
     # --- topology ----------------------------------------------------------------------------
+
+    def _miss_queue(self, name: str) -> None:
+        wanted = self._ledger.queue(name)
+        if wanted is not None:
+            self._queues[wanted.name] = wanted
+            self._bindings.update(dict.fromkeys(self._ledger.bindings_to(name)))
 
     async def _restore_exchange(self, missing: Exchange) -> None:
         exchange = self._ledger.exchange(missing.name)  # perhaps declared anew meanwhile
@@ -313,9 +316,13 @@ class Restoration:
         except ConnectionClosed:
             raise
         except ChannelClosed as error:
-            if not error.unprocessed:
-                self._refused.add(consumer)
-                self._consumer_lost(consumer, error)
+            if error.unprocessed:
+                return
+            if isinstance(error, NotFoundError):
+                # A queue that is being deleted can still be declared.
+                self._miss_queue(consumer.queue)
+            self._refused.add(consumer)
+            self._consumer_lost(consumer, error)
         except HopMQError as error:
             self._consumer_lost(consumer, error)
         else:

@@ -61,7 +61,7 @@ async def connection(start: Start) -> AsyncIterator[Connection]:
 
     Its own time stands in the loop's hands: without heartbeats it does not matter.
     """
-    async with hopmq.connect((await start()).url, heartbeat=0) as connection:
+    async with hopmq.connect((await start()).url, heartbeat=0, recovery=None) as connection:
         yield connection
 
 
@@ -216,7 +216,7 @@ async def test_a_channel_is_closed_when_a_delivery_is_not_settled_in_time(
     start: Start, clock: TurnedClock
 ) -> None:
     broker = await start(emulate="4.0", consumer_timeout=1800)
-    async with hopmq.connect(broker.url, heartbeat=0) as connection:
+    async with hopmq.connect(broker.url, heartbeat=0, recovery=None) as connection:
         await connection.declare_queue("q")
         channel = await connection.channel()
         await channel.publish(b"", routing_key="q")

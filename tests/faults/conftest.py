@@ -25,7 +25,7 @@ from .arrival import Arrival
 from .ends import Ends, connected
 
 SECONDS = 20.0
-"""No test of faults takes longer, whatever it awaits."""
+"""No test of faults takes longer, whatever it awaits; a module may have a `SECONDS` of its own."""
 
 _HERE = Path(__file__).parent
 
@@ -38,13 +38,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             and _HERE in item.path.parents
             and inspect.iscoroutinefunction(item.obj)
         ):
-            item.obj = _bounded(item.obj)
+            item.obj = _bounded(item.obj, getattr(item.module, "SECONDS", SECONDS))
 
 
-def _bounded(test: Callable[..., Any]) -> Callable[..., Any]:
+def _bounded(test: Callable[..., Any], seconds: float) -> Callable[..., Any]:
     @wraps(test)
     async def bounded(**arguments: object) -> None:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(seconds):
             await test(**arguments)
 
     return bounded

@@ -6,7 +6,7 @@ from typing import Protocol
 from hopmq.broker import Broker
 from hopmq.testing import RabbitMQ
 
-_ON_DISK = """\
+ON_DISK = """\
 [begin sys:get_state(mnesia_recover), mnesia:sync_log() end
  || whereis(mnesia_recover) =/= undefined].
 """
@@ -52,7 +52,7 @@ class RealBroker:
 
     async def crash(self) -> None:
         """Kill it, once its disk has what it answered, and start it."""
-        await asyncio.to_thread(self._rabbitmq.ctl, "eval", _ON_DISK)
+        await asyncio.to_thread(self._rabbitmq.ctl, "eval", ON_DISK)
         await asyncio.to_thread(self._rabbitmq.kill)
         await asyncio.to_thread(self._rabbitmq.start)
 

@@ -52,6 +52,23 @@ async def test_a_deleted_queue_is_declared_again_with_its_bindings_and_consumers
         assert embedded.state.vhosts["/"].queue("ours").arguments["x-queue-type"] == "quorum"
 
 
+async def test_a_queue_that_was_still_being_deleted_is_declared_once_more(
+    embedded: Broker, faults: Faults
+) -> None:
+    # RabbitMQ cancels consumers before it forgets the queue, and takes a declare in between.
+    async with recovering(embedded.url) as witness:
+        channel = await witness.connection.channel()
+        await channel.declare_queue("ours")
+        consumer = await channel.consume("ours")
+        declares = faults.stall("Queue.Declare", direction="to_broker", times=None, seconds=0.001)
+        refused = faults.refuse("Basic.Consume", code=404)
+        faults.delete_queue("ours")
+        await soon(witness.until(ConsumerRestored))
+        assert consumer.is_active
+        assert refused.hits == 1
+        assert declares.hits == 2
+
+
 async def test_a_queue_of_others_is_looked_for_until_it_is_back(
     embedded: Broker, faults: Faults
 ) -> None:
