@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from brokers.selection import BrokerChoice
-from conftest import INSTALLED, NO_BROKER
+from conftest import INSTALLED, NO_BROKER, PLAINEST
 from faults.outages.witness import Witness, recovering
 from faults.traffic import Traffic
-from flavours import Flavour, flavours
+from flavours import Flavour
 from hopmq.testing import RabbitMQ
 
 
-@pytest.fixture(scope="session", params=flavours()[-1:], ids=str)
+@pytest.fixture(scope="session", params=[PLAINEST], ids=str)
 def flavour(request: pytest.FixtureRequest) -> Flavour:
-    """Return the event loop and codec that most users have."""
+    """Return the one event loop and codec."""
     chosen: Flavour = request.param
     return chosen
 
@@ -28,18 +28,19 @@ def anyio_backend(flavour: Flavour) -> tuple[str, dict[str, bool]]:
 @pytest.fixture(
     scope="package", params=INSTALLED or [NO_BROKER], ids=lambda choice: str(choice.label)
 )
-def _victim(request: pytest.FixtureRequest) -> Iterator[RabbitMQ]:
+def victim_of_all(request: pytest.FixtureRequest) -> Iterator[RabbitMQ]:
+    """Return the broker that all tests of this folder break."""
     choice: BrokerChoice = request.param
     with RabbitMQ(choice.installation, start_timeout=120.0) as started:
         yield started
 
 
 @pytest.fixture
-def victim(_victim: RabbitMQ) -> RabbitMQ:
+def victim(victim_of_all: RabbitMQ) -> RabbitMQ:
     """Return a broker that runs, to be broken."""
-    _victim.start()
-    _victim.resume()
-    return _victim
+    victim_of_all.start()
+    victim_of_all.resume()
+    return victim_of_all
 
 
 @pytest.fixture

@@ -23,10 +23,12 @@ CANCELS_CONSUMERS = "4.3"
 """Release from which it is the consumer that ends, and not its channel."""
 
 
-@pytest.fixture
-async def impatient(victim: RabbitMQ) -> AsyncIterator[RabbitMQ]:
+@pytest.fixture(scope="module")
+async def impatient(victim_of_all: RabbitMQ) -> AsyncIterator[RabbitMQ]:
     """Return a broker that waits for settlements for a short time only."""
+    victim = victim_of_all
     running = RunningBroker(label="victim", url=victim.url, rabbitmq=victim)
+    await asyncio.to_thread(victim.start)
     await set_delivery_timeout(running, PATIENCE)
     yield victim
     await set_delivery_timeout(running, None)

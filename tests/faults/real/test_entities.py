@@ -6,8 +6,15 @@ import hopmq
 from faults.outages.witness import Witness, recovering
 from faults.traffic import Traffic
 from hopmq import Queue
-from hopmq.errors import NotFoundError, PreconditionFailedError
-from hopmq.events import ChannelLost, ConsumerLost, ConsumerRestored, EntityFailed, Recovered
+from hopmq.errors import ConnectionForcedError, NotFoundError, PreconditionFailedError
+from hopmq.events import (
+    ChannelLost,
+    ConsumerLost,
+    ConsumerRestored,
+    EntityFailed,
+    Recovered,
+    Recovering,
+)
 from hopmq.testing import RabbitMQ
 
 SECONDS = 90.0
@@ -53,7 +60,7 @@ async def test_mistakes_cost_their_own_channels(witness: Witness, traffic: Traff
     assert not wrong_publish.is_open
 
 
-async def test_a_queue_that_others_have_declared_otherwise_is_told_of_and_healed(
+async def test_connections_that_an_operator_closes_find_a_queue_declared_otherwise(
     victim: RabbitMQ, witness: Witness, traffic: Traffic, name: str
 ) -> None:
     connection = witness.connection
@@ -61,7 +68,10 @@ async def test_a_queue_that_others_have_declared_otherwise_is_told_of_and_healed
     async with recovering(victim.url) as other:
         await other.connection.delete_queue(name)
         await other.connection.declare_queue(name, arguments={"x-max-length": 5})
-        await asyncio.to_thread(victim.close_connections)
+        await asyncio.to_thread(victim.close_connections, "for maintenance")
+        ended = await witness.until(Recovering)
+        assert isinstance(ended.error, ConnectionForcedError)
+        assert "for maintenance" in str(ended.error)
         failed = await witness.until(EntityFailed)
         assert isinstance(failed.entity, Queue)
         assert failed.entity.name == name

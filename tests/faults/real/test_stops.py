@@ -4,7 +4,7 @@ import asyncio
 
 from faults.outages.witness import Witness
 from faults.traffic import Traffic
-from hopmq.errors import ConnectionForcedError, ConnectionLostError
+from hopmq.errors import ConnectionLostError
 from hopmq.events import Recovered, Recovering
 from hopmq.testing import RabbitMQ
 from parity.restarts import ON_DISK
@@ -39,16 +39,5 @@ async def test_a_halt_of_more_than_two_heartbeats(
     lost = await witness.until(Recovering)
     assert "two heartbeat intervals" in str(lost.error)
     await asyncio.to_thread(victim.resume)
-    await witness.until(Recovered)
-    await traffic.goes_on()
-
-
-async def test_connections_that_an_operator_closes(
-    victim: RabbitMQ, witness: Witness, traffic: Traffic
-) -> None:
-    await asyncio.to_thread(victim.close_connections, "for maintenance")
-    lost = await witness.until(Recovering)
-    assert isinstance(lost.error, ConnectionForcedError)
-    assert "for maintenance" in str(lost.error)
     await witness.until(Recovered)
     await traffic.goes_on()
