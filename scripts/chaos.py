@@ -28,7 +28,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from chaos_clients import Asker, Consumer, Policy, Producer, Seen
+from chaos_clients import Asker, Consumer, OrderedProducer, Policy, Producer, Seen
 from chaos_ledger import Ledger
 from chaos_plan import Plan, Step
 from chaos_scene import Scene
@@ -40,6 +40,9 @@ from hopmq.broker import Broker
 from hopmq.testing import FaultProxy, RabbitMQCluster, find_installation
 
 QUEUES: Final = (Queue.quorum("chaos-1"), Queue.quorum("chaos-2"))
+ORDERED: Final = Queue.quorum("chaos-ordered")
+"""A queue that is read in the end, when its order is known."""
+
 POLICIES: Final[tuple[Policy, ...]] = ("wait", "raise", "resend")
 
 RECOVERY_TIMEOUT: Final = 60.0
@@ -73,7 +76,7 @@ class Run:
     async def begin(self, urls: list[str], seed: int) -> None:
         """Declare the queues, and start clients that come directly and by way of the proxies."""
         async with hopmq.connect(urls) as connection:
-            for queue in QUEUES:
+            for queue in (*QUEUES, ORDERED):
                 await connection.declare_queue(queue)
         chance = random.Random(seed)
         ways = {"direct": urls, "proxied": [proxy.url for proxy in self.scene.proxies]}
@@ -88,6 +91,12 @@ class Run:
                 self.producers.append(
                     Producer(name, policy, addresses, QUEUES, self.ledger, self.seen, number_seed)
                 )
+            name, number_seed = f"ordered-{way}", chance.randrange(1 << 30)
+            self.producers.append(
+                OrderedProducer(
+                    name, "resend", addresses, (ORDERED,), self.ledger, self.seen, number_seed
+                )
+            )
             self.askers.append(Asker(f"asker-{way}", addresses, QUEUES[0], self.ledger, self.seen))
         for client in self._clients():
             await client.start()
@@ -113,6 +122,7 @@ class Run:
         """Stop publishing, drain the queues, and look at what is there."""
         await asyncio.gather(*(producer.stop() for producer in self.producers))
         await asyncio.gather(*(asker.stop() for asker in self.askers))
+        await self._read_in_order()
         await self._drain()
         for client in self._clients():
             await client.close()
@@ -137,6 +147,16 @@ class Run:
                 f"{RECOVERY_TIMEOUT:g} s after {what}, nothing was confirmed for {names}"
             )
         return time.monotonic() - began
+
+    async def _read_in_order(self) -> None:
+        """Read the queue that nobody has read, and see that nothing was overtaken."""
+        async with self.consumers[0].connection.channel() as channel:
+            while (message := await channel.get(ORDERED)) is not None:
+                self.ledger.arrived(bytes(message.body))
+                message.ack()
+        for producer in self.producers:
+            if isinstance(producer, OrderedProducer):
+                self.ledger.check_order(producer.name)
 
     async def _drain(self) -> None:
         """Wait until every confirmed message has arrived, and all consumers are back."""

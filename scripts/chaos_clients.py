@@ -29,6 +29,7 @@ GRACE: Final = 2.0
 """Seconds that an await may end after its deadline: the machine is busy with other things."""
 
 _AT_ONCE: Final = 4
+_ON_THEIR_WAY: Final = 20
 _PAUSE: Final = 0.05
 _PAUSE_AFTER_FAILURE: Final = 0.2
 _CANCELLED: Final = 0.02
@@ -140,7 +141,7 @@ class Producer(Client):
         """Connect, and begin to publish."""
         connection = await self.open(self._policy)
         channel = await connection.channel()
-        self._tasks = [asyncio.create_task(self._publish_all(channel)) for _ in range(_AT_ONCE)]
+        self._tasks = self._begin(channel)
 
     async def stop(self) -> None:
         """Publish no more, and wait until every publish has ended."""
@@ -158,6 +159,9 @@ class Producer(Client):
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._confirmed = lambda: None if confirmed.done() else confirmed.set_result(None)
         await confirmed
+
+    def _begin(self, channel: Channel) -> list[asyncio.Task[None]]:
+        return [asyncio.create_task(self._publish_all(channel)) for _ in range(_AT_ONCE)]
 
     async def _publish_all(self, channel: Channel) -> None:
         while not self._stopping.is_set():
@@ -204,6 +208,26 @@ class Producer(Client):
     def _check_deadline(self, serial: int, seconds: float) -> None:
         if seconds > PUBLISH_TIMEOUT + GRACE:
             self.ledger.breaks(f"{self.name} {serial}: a publish took {seconds:.1f} s")
+
+
+class OrderedProducer(Producer):
+    """Publishes in the order of serial numbers, with many messages on their way."""
+
+    def _begin(self, channel: Channel) -> list[asyncio.Task[None]]:
+        return [asyncio.create_task(self._publish_in_order(channel))]
+
+    async def _publish_in_order(self, channel: Channel) -> None:
+        # Tasks begin in the order in which they are made, and so do their publishes.
+        publishes: set[asyncio.Task[Outcome]] = set()
+        try:
+            while not self._stopping.is_set():
+                publishes.add(asyncio.create_task(self._publish(channel)))
+                await asyncio.sleep(_PAUSE)
+                if len(publishes) >= _ON_THEIR_WAY:
+                    await asyncio.wait(publishes, return_when=asyncio.FIRST_COMPLETED)
+                publishes = {publish for publish in publishes if not publish.done()}
+        finally:
+            await asyncio.gather(*publishes)
 
 
 class Consumer(Client):

@@ -30,14 +30,25 @@ class Account:
     Attributes:
         outcomes: How each publish has ended.
         received: How often each message has come.
+        newest: The highest serial number that has come.
+        overtaken: Serial numbers that came for the first time after a higher one.
         last_confirm: When a message was last confirmed, on the monotonic clock.
         longest_stall: The longest time between two confirms, in seconds.
     """
 
     outcomes: bytearray = field(default_factory=bytearray)
     received: "array[int]" = field(default_factory=lambda: array("H"))
+    newest: int = -1
+    overtaken: list[int] = field(default_factory=list)
     last_confirm: float = field(default_factory=time.monotonic)
     longest_stall: float = 0.0
+
+    def receive(self, serial: int) -> None:
+        """Take note that a message has come."""
+        if not self.received[serial] and serial < self.newest:
+            self.overtaken.append(serial)
+        self.received[serial] += 1
+        self.newest = max(self.newest, serial)
 
     def confirm(self) -> None:
         """Take note that a message was confirmed now."""
@@ -82,8 +93,7 @@ class Ledger:
         stamp, _, _ = body.partition(b"\n")
         try:
             producer, serial, size = stamp.decode().split()
-            account = self.accounts[producer]
-            account.received[int(serial)] += 1
+            self.accounts[producer].receive(int(serial))
         except (ValueError, KeyError, IndexError):
             self.breaks(f"a message arrived that nobody sent: {body[:40]!r}")
             return
@@ -93,6 +103,16 @@ class Ledger:
     def breaks(self, what: str) -> None:
         """Write down that a promise was broken."""
         self.broken.append(what)
+
+    def check_order(self, producer: str) -> None:
+        """See that a producer's messages have come in the order in which they were published.
+
+        That is so where its queue was read when nothing went wrong any more: a broker that has not
+        yet missed a consumer keeps back what it had sent to it.
+        """
+        overtaken = [str(serial) for serial in self.accounts[producer].overtaken]
+        if overtaken:
+            self.breaks(f"{producer}: {len(overtaken)} messages overtaken: {_some(overtaken)}")
 
     # --- read at the end -------------------------------------------------------------------------
 

@@ -89,6 +89,22 @@ def test_what_must_not_happen_is_seen(
     assert [verdict in broken for broken in ledger.broken] == [True]
 
 
+def test_a_message_that_another_has_overtaken_is_seen(ledger: Any) -> None:
+    bodies = [ledger.attempt("p", 100)[1] for _ in range(4)]
+    for number in (0, 2, 2, 1, 1, 3):
+        ledger.arrived(bodies[number])
+    ledger.check_order("p")
+    assert ledger.broken == ["p: 1 messages overtaken: 1"]
+
+
+def test_what_comes_again_and_what_is_missing_is_no_disorder(ledger: Any) -> None:
+    bodies = [ledger.attempt("p", 100)[1] for _ in range(4)]
+    for number in (0, 1, 3, 1, 3):
+        ledger.arrived(bodies[number])
+    ledger.check_order("p")
+    assert not ledger.broken
+
+
 def test_messages_are_counted_by_outcome_and_duplicates_each_time(ledger: Any) -> None:
     publish(ledger, Outcome.CONFIRMED, received=3)
     publish(ledger, Outcome.CONFIRMED, received=1)
