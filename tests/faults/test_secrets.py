@@ -154,6 +154,32 @@ async def test_a_life_without_trouble(
     assert any("UpdateSecret" in text for text in evidence.texts)
 
 
+async def test_credentials_of_a_provider_that_are_renewed(
+    server: ScriptedServer, evidence: Evidence
+) -> None:
+    passwords = [SECRET, FRESH]
+
+    async def provide() -> hopmq.resilience.Credentials:
+        if not passwords:
+            raise OSError("the vault is sealed")
+        given = hopmq.resilience.Credentials(
+            username=USER, password=passwords.pop(0), expires_in=0.02
+        )
+        evidence.show(given)
+        return given
+
+    opening = hopmq.connect(f"amqp://127.0.0.1:{server.port}/", credentials=provide)
+    evidence.show(opening)
+    async with opening as connection:
+        peer = await soon(server.peer())
+        await soon(peer.receives("Connection.UpdateSecret"))
+        evidence.show(connection, connection._session, asyncio.all_tasks())
+        while not any("vault is sealed" in text for text in evidence.texts):
+            await asyncio.sleep(0.01)
+    assert any("StartOk" in text for text in evidence.texts)
+    assert any("UpdateSecret" in text for text in evidence.texts)
+
+
 def test_what_describes_a_connection_shows_no_secret() -> None:
     evidence = Evidence()
     url = f"amqps://{USER}:{quote(SECRET, safe='')}@localhost/?password={KEY_PASSWORD}"
