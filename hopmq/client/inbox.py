@@ -8,7 +8,7 @@ from hopmq.client.message import Message
 
 
 class ReadingBudget:
-    """Bound the bytes of messages that wait unread on one connection.
+    """Bound the bytes of messages that wait unread on one connection, with all they take here.
 
     Above `limit` the socket is not read, so that the broker and the network hold the rest. While
     an answer is awaited on the same connection (a confirm, a reply), stopping would wait for
@@ -16,6 +16,9 @@ class ReadingBudget:
     """
 
     HARD_FACTOR = 8
+
+    EACH = 256
+    """What a message takes beside its body and properties: without it, empty ones were no burden."""
 
     __slots__ = ("_is_awaiting", "_pause", "_resume", "limit", "paused", "unread")
 
@@ -34,15 +37,15 @@ class ReadingBudget:
         self._resume = resume
         self._is_awaiting = is_awaiting
 
-    def add(self, size: int) -> None:
+    def add(self, message: Message) -> None:
         """Count a message that arrived."""
-        self.unread += size
+        self.unread += len(message.body) + len(message.raw_properties) + self.EACH
         if self.unread > self.limit and not self.paused:
             self._stop_if_allowed()
 
-    def remove(self, size: int) -> None:
+    def remove(self, message: Message) -> None:
         """Count a message that was taken."""
-        self.unread -= size
+        self.unread -= len(message.body) + len(message.raw_properties) + self.EACH
         if self.paused and self.unread <= self.limit // 2:
             self.go_on()
 
@@ -86,7 +89,7 @@ class Inbox:
     def put(self, message: Message) -> None:
         """Add a message and wake one reader."""
         self._messages.append(message)
-        self._budget.add(len(message.body))
+        self._budget.add(message)
         if self._readers:
             self._wake_one()
 
@@ -101,7 +104,7 @@ class Inbox:
                 raise self._end()
             await self._wait()
         message = self._messages.popleft()
-        self._budget.remove(len(message.body))
+        self._budget.remove(message)
         return message
 
     def close(self, end: Callable[[], BaseException]) -> None:
@@ -116,7 +119,7 @@ class Inbox:
         left = list(self._messages)
         self._messages.clear()
         for message in left:
-            self._budget.remove(len(message.body))
+            self._budget.remove(message)
         return left
 
     async def _wait(self) -> None:

@@ -48,6 +48,7 @@ class Message:
 
     if TYPE_CHECKING:
         body: bytes
+        raw_properties: bytes
         exchange: str
         routing_key: str
         redelivered: bool

@@ -90,7 +90,7 @@ class HeldRedeliveries(Redeliveries):
         """Keep a message until the work has ended."""
         self._admit(message)
         self._held.append(message)
-        self._budget.add(len(message.body))
+        self._budget.add(message)
 
     def link_lost(
         self,
@@ -123,7 +123,7 @@ class HeldRedeliveries(Redeliveries):
     def _take_held(self) -> list[Message]:
         held, self._held = self._held, []
         for message in held:
-            self._budget.remove(len(message.body))
+            self._budget.remove(message)
         return held
 
 

@@ -79,7 +79,8 @@ def connect(
         auth_mechanisms: SASL mechanisms in order of preference: PLAIN, AMQPLAIN, EXTERNAL.
         client_properties: Shown by the broker beside our own.
         max_message_size: Bytes of the largest message body accepted from the broker.
-        max_unread_size: Bytes of messages that may wait unread before the socket is left unread.
+        max_unread_size: Bytes of messages that may wait unread before the socket is left unread;
+            each counts with its properties and what it takes beside them.
         recovery: How the connection comes back; None lets it end with its link, and has URLs
             tried in their order.
         on_disconnect: What a publish does while the connection recovers. `"wait"` holds it until

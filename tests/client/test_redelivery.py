@@ -46,6 +46,7 @@ class Delivered(Message):
         self, tag: int, redelivered: bool, message_id: str | None = None, offset: int | None = None
     ) -> None:
         self.body = b"four"
+        self.raw_properties = b""
         self.delivery_tag = tag
         self.redelivered = redelivered
         self._message_id = message_id
@@ -105,7 +106,7 @@ def test_what_was_kept_counts_as_unread(reader: Reader) -> None:
     held.link_lost([at_work], (), ())
     held.receive(reader.delivery(redelivered=True))
     held.receive(reader.delivery())
-    assert (len(reader.passed_on), reader.budget.unread) == (1, 4)
+    assert (len(reader.passed_on), reader.budget.unread > 4) == (1, True)
     held.work_ended(at_work)
     assert (len(reader.passed_on), reader.budget.unread) == (2, 0)
     assert not held.is_needed
