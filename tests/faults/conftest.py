@@ -17,6 +17,7 @@ import hopmq
 from conftest import RunningBroker
 from flavours import Flavour, flavours
 from hopmq import Channel, Connection
+from hopmq.broker import Broker
 from hopmq.testing import FaultProxy
 from hopmq.testing.certificates import Certificates
 from scripted.server import ScriptedServer
@@ -169,4 +170,25 @@ async def connection(proxy: FaultProxy) -> AsyncIterator[Connection]:
 async def other(broker: RunningBroker) -> AsyncIterator[Channel]:
     """Return a channel of a connection that nothing happens to."""
     async with hopmq.connect(broker.url) as untouched, untouched.channel() as channel:
+        yield channel
+
+
+@pytest.fixture
+async def own() -> AsyncIterator[Broker]:
+    """Return an embedded broker of the test's own."""
+    async with Broker() as running:
+        yield running
+
+
+@pytest.fixture
+async def way(own: Broker) -> AsyncIterator[FaultProxy]:
+    """Return a proxy before it."""
+    async with FaultProxy(own.url) as running:
+        yield running
+
+
+@pytest.fixture
+async def judge(own: Broker) -> AsyncIterator[Channel]:
+    """Return a channel of it that nothing happens to."""
+    async with hopmq.connect(own.url, name="judge") as untouched, untouched.channel() as channel:
         yield channel

@@ -1,14 +1,12 @@
 """A link may end behind any byte: of a handshake, a declare, a publish, a confirm, a deliver, an ack."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 import hopmq
 from flavours import Flavour, flavours
 from hopmq import Channel, Message, Recovery
-from hopmq.broker import Broker
 from hopmq.client.publishing import OnDisconnect
 from hopmq.errors import ConnectError
 from hopmq.resilience import Constant
@@ -37,27 +35,6 @@ def flavour(request: pytest.FixtureRequest) -> Flavour:
 def anyio_backend(flavour: Flavour) -> tuple[str, dict[str, bool]]:
     """Run on the loop of this flavour."""
     return flavour.backend
-
-
-@pytest.fixture
-async def own() -> AsyncIterator[Broker]:
-    """Return a broker of the test's own."""
-    async with Broker() as running:
-        yield running
-
-
-@pytest.fixture
-async def way(own: Broker) -> AsyncIterator[FaultProxy]:
-    """Return a proxy before it."""
-    async with FaultProxy(own.url) as running:
-        yield running
-
-
-@pytest.fixture
-async def judge(own: Broker) -> AsyncIterator[Channel]:
-    """Return a channel that nothing happens to."""
-    async with hopmq.connect(own.url, name="judge") as connection, connection.channel() as channel:
-        yield channel
 
 
 class Course:

@@ -1,16 +1,14 @@
-"""Publishes while a connection recovers: each policy, deadlines, order, names, transactions."""
+"""Publishes while a connection recovers: each policy, deadlines, order, names."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-import hopmq
 from hopmq import Channel, Connection, Message, Properties, Receipt
 from hopmq.broker import Broker
 from hopmq.client.publishing import OnDisconnect
 from hopmq.errors import (
-    ConnectionClosed,
     ConnectionLostError,
     PublishManyError,
     PublishNotSentError,
@@ -27,36 +25,15 @@ from .promises import POLICIES, Promises
 
 
 @pytest.fixture
-async def own() -> AsyncIterator[Broker]:
-    """Return a broker of the test's own, which confirms when it is told."""
-    async with Broker() as running:
-        yield running
-
-
-@pytest.fixture
 async def faults(own: Broker) -> Faults:
-    """Return what it can do."""
+    """Return what the broker can do, such as to confirm when it is told."""
     return Faults(own)
 
 
 @pytest.fixture
-async def way(own: Broker) -> AsyncIterator[FaultProxy]:
-    """Return a proxy before it."""
-    async with FaultProxy(own.url) as running:
-        yield running
-
-
-@pytest.fixture
-async def judge(own: Broker) -> AsyncIterator[Channel]:
-    """Return a channel that nothing happens to, and the queue `q` beside it."""
-    async with hopmq.connect(own.url, name="judge") as connection, connection.channel() as channel:
-        await channel.declare_queue("q")
-        yield channel
-
-
-@pytest.fixture
 async def connection(way: FaultProxy, judge: Channel) -> AsyncIterator[Connection]:
-    """Return a connection by way of the proxy."""
+    """Return a connection by way of the proxy, to a broker with a queue `q`."""
+    await judge.declare_queue("q")
     async with quick(way.url, name="subject") as opened:
         yield opened
 
@@ -229,6 +206,44 @@ async def test_without_confirms_what_is_held_goes_later(
     assert await drained(judge, "q") == [b"0", b"1", b"2"]
 
 
+async def test_a_pipeline_goes_on_through_a_loss(
+    connection: Connection, way: FaultProxy, faults: Faults, judge: Channel
+) -> None:
+    channel = await connection.channel(on_disconnect="resend", max_unconfirmed=10)
+    with faults.withhold_confirms(nth=15, times=2) as withheld:
+        bodies = [b"%d" % number for number in range(60)]
+        many = start(channel.publish_many(bodies, routing_key="q"))
+        await withheld.happened(2)
+        await lose(connection, way)
+    receipts = await many
+    assert len(receipts) == 60
+    assert any(receipt.resent for receipt in receipts)
+    handle = channel.publish_nowait(b"60", routing_key="q")
+    await bounce(connection, way)
+    assert (await handle).confirmed
+    arrived = [int(body) for body in await drained(judge, "q")]
+    assert list(dict.fromkeys(arrived)) == list(range(61))
+
+
+async def test_a_pipeline_tells_which_messages_a_loss_has_left_unknown(
+    connection: Connection, way: FaultProxy, faults: Faults, judge: Channel
+) -> None:
+    channel = await connection.channel(max_unconfirmed=10)
+    with faults.withhold_confirms(nth=15, times=2) as withheld:
+        many = start(channel.publish_many([b"%d" % each for each in range(60)], routing_key="q"))
+        await withheld.happened(2)
+        await lose(connection, way)
+    with pytest.raises(PublishManyError) as raised:
+        await many
+    outcomes = raised.value.outcomes
+    unknown = {each for each, outcome in enumerate(outcomes) if not isinstance(outcome, Receipt)}
+    assert {14, 15} <= unknown
+    assert {type(outcomes[each]) for each in unknown} == {PublishUnknownError}
+    arrived = [int(body) for body in await drained(judge, "q")]
+    assert sorted(set(arrived) | unknown) == list(range(60))
+    assert arrived == sorted(set(arrived))
+
+
 # --- deadlines ------------------------------------------------------------------------------------
 
 
@@ -297,95 +312,3 @@ async def test_a_publish_that_is_cancelled_while_it_waits_for_a_link_is_not_sent
     assert b"p 3" not in arrived
     assert arrived.count(b"p 0") == 1
     assert arrived.count(b"p 1") == (2 if policy == "resend" else 1)
-
-
-# --- transactions ---------------------------------------------------------------------------------
-
-
-async def test_a_transaction_ends_with_its_link_and_nothing_of_it_is_done(
-    connection: Connection, way: FaultProxy, judge: Channel
-) -> None:
-    await judge.publish(b"to be acked", routing_key="q")
-    channel = await connection.channel(confirms=False)
-    consumer = await channel.consume("q")
-    message = await anext(consumer)
-
-    async def work() -> None:
-        async with channel.transaction():
-            await channel.publish(b"of it", routing_key="q")
-            message.ack()
-            await bounce(connection, way)
-            with pytest.raises(PublishNotSentError, match="forgotten this transaction"):
-                await channel.publish(b"behind it", routing_key="q")
-
-    with pytest.raises(ConnectionClosed):
-        await work()
-    again = await anext(consumer)
-    assert (again.body, again.redelivered) == (b"to be acked", True)
-    async with channel.transaction():
-        await channel.publish(b"of the next", routing_key="q")
-        again.ack()
-    assert (await anext(consumer)).body == b"of the next"
-
-
-async def test_an_error_in_a_transaction_whose_link_is_lost_is_what_the_caller_hears(
-    connection: Connection, way: FaultProxy, judge: Channel
-) -> None:
-    channel = await connection.channel(confirms=False)
-
-    async def work() -> None:
-        async with channel.transaction():
-            await channel.publish(b"of it", routing_key="q")
-            await lose(connection, way)
-            raise RuntimeError("mine")
-
-    with pytest.raises(RuntimeError, match="mine"):
-        await work()
-    await back(connection)
-    assert await drained(judge, "q") == []
-
-
-async def test_a_transaction_begins_on_the_next_link(
-    connection: Connection, way: FaultProxy, judge: Channel
-) -> None:
-    channel = await connection.channel(confirms=False)
-    fault = way.cut("Tx.Select", reset=True)
-    async with channel.transaction():
-        assert fault.hits == 1
-        await channel.publish(b"1", routing_key="q")
-    with way.refuse_connections():
-        await lose(connection, way)
-        begun = start(_publish_in_transaction(channel, b"2"))
-        await turns()
-        assert not begun.done()
-    await begun
-    assert await drained(judge, "q") == [b"1", b"2"]
-
-
-async def _publish_in_transaction(channel: Channel, body: bytes) -> None:
-    async with channel.transaction():
-        await channel.publish(body, routing_key="q")
-
-
-async def test_what_a_transaction_holds_back_is_not_published_outside_of_it(
-    connection: Connection, way: FaultProxy, faults: Faults, judge: Channel
-) -> None:
-    channel = await connection.channel(confirms=False)
-
-    async def work() -> None:
-        async with channel.transaction():
-            with faults.on(connection="subject").block():
-                await connection.wait_for("blocked", timeout=5)
-                held = start(channel.publish(b"of it", routing_key="q"))
-                await turns()
-                assert not held.done()
-                await lose(connection, way)
-                with pytest.raises(PublishNotSentError):
-                    await held
-            await back(connection)
-
-    with pytest.raises(ConnectionClosed):
-        await work()
-    async with channel.transaction():
-        await channel.publish(b"of the next", routing_key="q")
-    assert await drained(judge, "q") == [b"of the next"]
