@@ -251,6 +251,17 @@ async def test_a_cancelled_waiter_leaves_its_place_to_the_next(amqp_url: str) ->
         assert pool.statistics().publishing.waiting == 0
 
 
+async def test_a_place_in_line_that_was_left_is_not_kept(amqp_url: str) -> None:
+    bounds = {"max_connections": 1, "channels_per_connection": 2}
+    async with opened(amqp_url, **bounds) as pool, pool.channel():
+        waiting = [asyncio.create_task(borrow(pool)) for _ in range(10)]
+        await until_waiting(pool, 10)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+        assert pool._engine.publishing.sizing.waiting == 0
+
+
 async def test_a_waiter_cancelled_in_the_turn_of_its_channel_loses_none(amqp_url: str) -> None:
     async with opened(amqp_url, max_connections=1, channels_per_connection=2) as pool:
         async with pool.channel() as channel:
@@ -314,23 +325,35 @@ async def test_a_borrower_cancelled_while_it_waits_for_confirms_returns_its_chan
     proxy: Proxy, queue: str
 ) -> None:
     async with opened(proxy.url) as pool:
-        is_published = asyncio.Event()
+        published: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
 
         async def work() -> None:
             async with pool.channel() as channel:
                 proxy.answers.hold()
                 channel.publish_nowait(b"", routing_key=queue)
-                is_published.set()
+                published.set_result(channel)
 
         working = asyncio.create_task(work())
-        await is_published.wait()
+        await published
         await asyncio.sleep(0)
         working.cancel()
         await asyncio.wait([working])
         assert working.cancelled()
         assert pool.statistics().borrowed == lent(pool) == 0
+        next_one = asyncio.create_task(borrow(pool))
+        await until_waiting(pool, 1)
         proxy.answers.release()
-        assert (await borrow(pool)).is_open
+        channel = await next_one
+        assert channel.is_open
+        assert channel is not await published  # its confirm is nobody else's
+
+
+async def test_a_channel_that_was_closed_after_its_return_is_not_lent(pool: Pool) -> None:
+    closed = await borrow(pool)
+    await closed.close()
+    async with pool.channel() as channel:
+        assert channel is not closed
+        assert channel.is_open
 
 
 # --- links that end --------------------------------------------------------------------------------
@@ -390,3 +413,16 @@ async def test_a_link_that_ends_while_a_channel_opens_does_not_fail_its_borrower
         proxy.cut()
         proxy.answers.release()
         assert (await borrowing).is_open
+
+
+async def test_a_transaction_that_its_link_has_cost_is_not_lent(proxy: Proxy, queue: str) -> None:
+    async with opened(proxy.url, recovery=QUICKLY) as pool:
+        async with pool.channel(confirms=False) as spoilt:
+            with contextlib.suppress(hopmq.HopMQError):
+                async with spoilt.transaction():
+                    proxy.cut()
+                    await spoilt.get(queue)  # on the next link, where no transaction has begun
+            assert spoilt.is_open
+        async with pool.channel(confirms=False) as channel:
+            assert channel is not spoilt
+            await channel.publish(b"", routing_key=queue)
