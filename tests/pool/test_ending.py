@@ -165,6 +165,23 @@ async def test_draining_waits_for_handlers_that_publish_and_borrow(
     await other.delete_queue(answers)
 
 
+async def test_draining_waits_until_messages_in_hand_are_settled(
+    pool: Pool, other: Connection, queue: str
+) -> None:
+    consumer = await pool.consume(queue)
+    await pool.publish(b"", routing_key=queue)
+    message = await anext(consumer)
+    draining = asyncio.create_task(pool.drain())
+    with pytest.raises(StopAsyncIteration):
+        await anext(consumer)
+    for _ in range(3):
+        assert await ready(other, queue) == 0
+        assert not draining.done()
+    assert message.ack()
+    await draining
+    assert await ready(other, queue) == 0
+
+
 async def test_draining_waits_for_borrowers(amqp_url: str, queue: str) -> None:
     pool = Pool(amqp_url)
     await pool.open()

@@ -145,6 +145,29 @@ async def test_messages_go_where_there_is_room(proxy: Proxy, queue: str) -> None
             await handle
 
 
+async def test_where_one_channel_is_full_the_emptiest_is_next(proxy: Proxy, queue: str) -> None:
+    bounds = {"max_connections": 1, "shared_per_connection": 3, "max_unconfirmed": 3}
+    async with opened(proxy.url, **bounds) as pool:
+        for shared in (1, 2):
+            await asyncio.gather(
+                *(pool.publish(b"", routing_key=queue) for _ in range(3 * shared + 1))
+            )
+            await until_shared(pool, shared + 1)
+        proxy.answers.hold()
+        channels = [shared.channel for shared in pool._engine.shared._channels]
+        loads = dict.fromkeys(channels, 2)
+        full = pool._engine.shared.choose().channel
+        loads[full] = 3
+        emptiest = next(channel for channel in reversed(channels) if channel is not full)
+        loads[emptiest] = 0
+        for channel, load in loads.items():
+            for _ in range(load):
+                channel.publish_nowait(b"", routing_key=queue)
+        pool.publish_nowait(b"", routing_key=queue)
+        assert emptiest.unconfirmed == 1
+        proxy.answers.release()
+
+
 async def test_any_number_of_publishers_share_a_few_channels(
     pool: Pool, other: Connection, queue: str
 ) -> None:
@@ -280,11 +303,13 @@ async def test_a_cancelled_wait_for_a_connection_leaves_the_pool_whole(proxy: Pr
         proxy.cut()
         await until_lost(pool)
         publishing = asyncio.create_task(pool.publish(b"", routing_key="nobody"))
+        neighbour = asyncio.create_task(pool.publish(b"", routing_key="nobody"))
         await asyncio.sleep(0)
         publishing.cancel()
         await asyncio.wait([publishing])
         assert publishing.cancelled()
         proxy.answers.release()
+        assert (await neighbour).confirmed
         assert (await pool.publish(b"", routing_key="nobody")).confirmed
 
 
