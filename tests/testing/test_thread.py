@@ -38,7 +38,7 @@ def test_functions_and_coroutine_functions_are_called_on_its_thread() -> None:
 
 async def test_faults_are_asked_for_by_a_call() -> None:
     with BrokerThread() as thread:
-        connection = await hopmq.connect(thread.url)
+        connection = await hopmq.connect(thread.url, recovery=None)
         await asyncio.to_thread(thread.call, Faults(thread.broker).disconnect, reset=True)
         reason = await connection.wait_closed()
     assert isinstance(reason, hopmq.ConnectionLostError)
