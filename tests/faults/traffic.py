@@ -55,11 +55,14 @@ class Traffic:
     that is filled and read.
     """
 
-    def __init__(self, connection: Connection, name: str) -> None:
-        """Plan it; nothing is declared yet."""
+    def __init__(self, connection: Connection, name: str, *, classic: bool = True) -> None:
+        """Plan it, with or without classic queues; nothing is declared yet."""
         self.connection: Connection = connection
-        self.kept: list[Queue] = [Queue.quorum(f"{name}-quorum"), Queue(f"{name}-classic")]
-        self.read: list[Queue] = [Queue.quorum(f"{name}-quorum-read"), Queue(f"{name}-read")]
+        self.kept: list[Queue] = [Queue.quorum(f"{name}-quorum")]
+        self.read: list[Queue] = [Queue.quorum(f"{name}-quorum-read")]
+        if classic:
+            self.kept.append(Queue(f"{name}-classic"))
+            self.read.append(Queue(f"{name}-read"))
         self.handled: Counter[bytes] = Counter()
         self.promises: Promises = Promises()
         self.passing: Promises = Promises()

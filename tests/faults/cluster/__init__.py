@@ -1,0 +1,1 @@
+"""Faults of clusters: three nodes, quorum queues, producers and consumers at work."""
