@@ -28,7 +28,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from chaos_clients import Asker, Consumer, OrderedProducer, Policy, Producer, Seen
+from chaos_clients import Asker, Consumer, OrderedConsumer, OrderedProducer, Policy, Producer, Seen
 from chaos_ledger import Ledger
 from chaos_plan import Plan, Step
 from chaos_scene import Scene
@@ -124,6 +124,7 @@ class Run:
         await asyncio.gather(*(asker.stop() for asker in self.askers))
         await self._read_in_order()
         await self._drain()
+        self._check_order()
         for client in self._clients():
             await client.close()
 
@@ -149,11 +150,13 @@ class Run:
         return time.monotonic() - began
 
     async def _read_in_order(self) -> None:
-        """Read the queue that nobody has read, and see that nothing was overtaken."""
-        async with self.consumers[0].connection.channel() as channel:
-            while (message := await channel.get(ORDERED)) is not None:
-                self.ledger.arrived(bytes(message.body))
-                message.ack()
+        """Begin to read the queue that nobody has read."""
+        urls = [proxy.url for proxy in self.scene.proxies]
+        reader = OrderedConsumer("reader", urls, ORDERED, self.ledger, self.seen, 0)
+        self.consumers.append(reader)
+        await reader.start()
+
+    def _check_order(self) -> None:
         for producer in self.producers:
             if isinstance(producer, OrderedProducer):
                 self.ledger.check_order(producer.name)
@@ -173,7 +176,7 @@ class Run:
         """Return what is not as it must be in the end; nothing when all is."""
         wrong = []
         connection = self.consumers[0].connection
-        for queue in QUEUES:
+        for queue in (*QUEUES, ORDERED):
             try:
                 info = await connection.declare_queue(queue, passive=True)
             except hopmq.HopMQError as error:

@@ -262,6 +262,20 @@ class Consumer(Client):
             self.seen.stale += 1
 
 
+class OrderedConsumer(Consumer):
+    """Receives one message after the other, as fast as they come."""
+
+    async def start(self) -> None:
+        """Connect, and begin to receive."""
+        connection = await self.open()
+        channel = await connection.channel(prefetch=_PREFETCH)
+        await channel.consume(self.queue, self._take)
+
+    def _take(self, message: Message) -> None:
+        self.ledger.arrived(bytes(message.body))
+        message.ack()
+
+
 class Asker(Client):
     """Asks after a queue, again and again: each answer or error comes in time."""
 
