@@ -66,6 +66,7 @@ async def test_waiting_for_a_state(connection: Connection, proxy: FaultProxy) ->
     assert await connection.wait_for("recovering", "open") == "open"
     with pytest.raises(RequestTimeoutError, match="the connection is open: not recovering"):
         await connection.wait_for("recovering", timeout=0.01)
+    assert connection._session.lifecycle._waiting == []
     with pytest.raises(UsageError, match="states are"):
         await connection.wait_for("fine")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="states are"):
