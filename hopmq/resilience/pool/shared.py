@@ -194,11 +194,13 @@ class SharedChannels:
 
     async def _add(self) -> None:
         lease = await self._side.acquire(self._settings, None)
+        self._opening = None  # at once: the next publish may find this one full
         self._channels.append(SharedChannel(lease=lease, channel=lease.channel))
         self.choose()
 
     def _opened(self, opening: "asyncio.Task[None]") -> None:
-        self._opening = None
+        if self._opening is opening:
+            self._opening = None
         if not opening.cancelled():
             opening.exception()  # whoever waits for a channel is told
 
