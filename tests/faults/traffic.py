@@ -15,6 +15,7 @@ AT_ONCE = 4
 LIMIT = 60.0
 """Seconds that beginning and ending may take."""
 
+_PAUSE_AFTER_REFUSAL = 0.1
 _PAUSE = 0.003
 """Seconds between them, so that a long outage makes no long check."""
 
@@ -45,6 +46,7 @@ class Producer:
             self.confirmed_bodies += [promise.body for promise in good]
             if len(good) < len(promises):
                 await connection.wait_for("open", "blocked")
+                await asyncio.sleep(_PAUSE_AFTER_REFUSAL)
             await asyncio.sleep(_PAUSE)
 
 

@@ -20,12 +20,20 @@ WAITS = "4.3"
 CAN_PART = os.geteuid() == 0 and shutil.which("nft") is not None
 
 
+async def others_go_on(cluster: RabbitMQCluster, traffic: Traffic) -> None:
+    """See that messages come and go while a node is away."""
+    # A channel of 3.10 that publishes before another leader is elected has every message refused
+    # (basic.nack) from then on, until the old leader is back.
+    if not cluster.version.startswith("3.10"):
+        await traffic.goes_on()
+
+
 async def test_the_leader_of_a_queue_is_killed(
     cluster: RabbitMQCluster, witness: Witness, traffic: Traffic
 ) -> None:
     leader = await asyncio.to_thread(cluster.leader_of, traffic.kept[0].name)
     await asyncio.to_thread(leader.kill)
-    await traffic.goes_on()
+    await others_go_on(cluster, traffic)
     assert await asyncio.to_thread(cluster.leader_of, traffic.kept[0].name) is not leader
     await asyncio.to_thread(leader.start)
     await asyncio.to_thread(cluster.wait_until_whole)
@@ -37,7 +45,7 @@ async def test_nodes_restart_one_after_the_other(
 ) -> None:
     for node in cluster.nodes:
         await asyncio.to_thread(node.shutdown)
-        await traffic.goes_on()
+        await others_go_on(cluster, traffic)
         await asyncio.to_thread(node.start)
         await asyncio.to_thread(cluster.wait_until_whole)
     assert witness.of(Recovered), "at least one of them was ours"
@@ -59,7 +67,7 @@ async def test_the_node_that_we_are_connected_to_is_cut_off(
             assert isinstance(promise.outcome, PublishUnknownTimeoutError)
         else:
             await witness.until(Recovered)
-            await traffic.goes_on()
+            await others_go_on(cluster, traffic)
     finally:
         await asyncio.to_thread(cluster.heal)
         if cluster.version.startswith("3."):
