@@ -20,6 +20,8 @@ DEFAULT_HOME = Path("/var/lib/hopmq-brokers")
 _SCRIPTS = PurePosixPath("/usr/lib/rabbitmq/bin")
 """Where Debian and others keep the scripts that run as any user."""
 
+_ERL_CALL = PurePosixPath("/usr/lib/erlang/bin/erl_call")
+
 _SERVER_LIBRARIES = ("lib/rabbitmq_server-*/plugins", "plugins")
 _SHARED_FILES = ("etc/hosts", "etc/resolv.conf")
 
@@ -42,6 +44,12 @@ class Installation:
     def path(self) -> str:
         """Where its programs look for others."""
         return os.environ.get("PATH", os.defpath) if self.root is None else os.defpath
+
+    @property
+    def erl_call(self) -> PurePosixPath | None:
+        """Erlang's program that calls functions of a node, if it is there."""
+        found = (self.root or Path("/")) / _ERL_CALL.relative_to("/")
+        return _ERL_CALL if found.exists() else None
 
     def inside(self, path: Path) -> PurePosixPath:
         """Name `path` as the installation's own programs see it."""

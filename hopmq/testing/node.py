@@ -3,7 +3,8 @@
 import signal
 import subprocess
 from abc import ABC, abstractmethod
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from hopmq.errors import UsageError
@@ -132,18 +133,43 @@ class RabbitMQNode(ABC):
 
     def set_memory_alarm(self) -> None:
         """Have no memory left: clients that publish are blocked, in the whole cluster."""
-        self.ctl("set_vm_memory_high_watermark", _NO_MEMORY)
+        self._set_memory(_NO_MEMORY)
 
     def clear_memory_alarm(self) -> None:
         """Have memory again."""
-        self.ctl("set_vm_memory_high_watermark", _USUAL_MEMORY)
+        self._set_memory(_USUAL_MEMORY)
+
+    def _set_memory(self, share: str) -> None:
+        self.evaluate(f"vm_memory_monitor:set_vm_memory_high_watermark({share}).")
 
     def close_connections(self, reason: str = "closed by a test") -> None:
         """Close all connections of this node in good order (320)."""
         # The command `close_all_connections` does it to all nodes.
         text = reason.replace("\\", "\\\\").replace('"', '\\"')
         pids = "rabbit_networking:local_connections()"
-        self.ctl("eval", f'rabbit_networking:close_connections({pids}, "{text}").')
+        self.evaluate(f'rabbit_networking:close_connections({pids}, "{text}").')
+
+    def evaluate(self, expression: str, *, timeout: float = 30.0) -> str:
+        """Have the broker evaluate Erlang, and return the value in Erlang's spelling.
+
+        `expression` ends with a full stop. That takes milliseconds, and a second where Erlang's
+        `erl_call` is not installed and `rabbitmqctl eval` has to do it.
+
+        Raises:
+            BrokerError: It failed; the message tells how.
+        """
+        self._running()
+        settings = self._settings or self._prepare()
+        erl_call = settings.installation.erl_call
+        if erl_call is None:
+            return self.ctl("eval", expression, timeout=timeout).strip()
+        kind = "-name" if "." in settings.node_name else "-sname"
+        cookie = (settings.folder / ".erlang.cookie").read_text().strip()
+        words = (erl_call, kind, settings.node_name, "-c", cookie, "-e")
+        said = self._run("erl_call", words, f"{expression}\n", timeout)
+        if not said.startswith("{ok, "):
+            raise BrokerError(f"{expression.strip()} ended with {said.strip()}")
+        return said.strip().removeprefix("{ok, ").removesuffix("}")
 
     def ctl(self, *arguments: str, timeout: float = 30.0) -> str:
         """Run `rabbitmqctl` on this broker and return what it printed.
@@ -154,12 +180,19 @@ class RabbitMQNode(ABC):
         self._running()
         settings = self._settings or self._prepare()
         words = (settings.installation.scripts / "rabbitmqctl", "-q", "-n", settings.node_name)
+        return self._run(f"rabbitmqctl {' '.join(arguments)}", (*words, *arguments), "", timeout)
+
+    def _run(
+        self, what: str, words: Sequence[str | PurePosixPath], said: str, timeout: float
+    ) -> str:
+        """Run a program beside the node and return what it printed."""
+        settings = self._settings or self._prepare()
         try:
             done = subprocess.run(
-                settings.installation.command(*words, *arguments),
+                settings.installation.command(*words),
                 env=settings.environment(),
                 cwd="/",
-                stdin=subprocess.DEVNULL,
+                input=said,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -167,11 +200,9 @@ class RabbitMQNode(ABC):
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            msg = f"rabbitmqctl {' '.join(arguments)} took longer than {timeout:g} s"
-            raise BrokerError(msg) from error
+            raise BrokerError(f"{what} took longer than {timeout:g} s") from error
         if done.returncode:
-            said = done.stdout.strip()
-            msg = f"rabbitmqctl {' '.join(arguments)} ended with status {done.returncode}: {said}"
+            msg = f"{what} ended with status {done.returncode}: {done.stdout.strip()}"
             raise BrokerError(msg)
         return done.stdout
 

@@ -6,7 +6,7 @@ import ssl
 import pytest
 
 from hopmq.errors import UsageError
-from hopmq.testing import BrokerError, RabbitMQ, find_installation
+from hopmq.testing import BrokerError, Installation, RabbitMQ, find_installation
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 START = b"\x01\x00\x00"  # a method frame on channel 0
@@ -41,6 +41,19 @@ def test_the_tls_listener_holds_a_certificate_of_its_own_authority(rabbitmq: Rab
 
 def test_ctl_returns_what_rabbitmqctl_prints(rabbitmq: RabbitMQ) -> None:
     assert rabbitmq.version in rabbitmq.ctl("version")
+
+
+def test_erlang_is_evaluated(rabbitmq: RabbitMQ) -> None:
+    assert rabbitmq.evaluate("[1 + 1, {two}].") == "[2, {two}]"
+    with pytest.raises(BrokerError, match="no_such_module"):
+        rabbitmq.evaluate("no_such_module:function().")
+
+
+def test_erlang_is_evaluated_without_erl_call(
+    rabbitmq: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Installation, "erl_call", None)
+    assert rabbitmq.evaluate("1 + 1.") == "2"
 
 
 def test_ctl_of_an_unknown_command_fails_with_its_output(rabbitmq: RabbitMQ) -> None:

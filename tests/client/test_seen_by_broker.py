@@ -19,8 +19,8 @@ from hopmq import (
 from hopmq.errors import ConnectionForcedError, PublishNotSentTimeoutError
 from hopmq.testing import RabbitMQ
 
-ALARM = ("set_vm_memory_high_watermark", "0.00001")
-NO_ALARM = ("set_vm_memory_high_watermark", "0.6")
+ALARM = "vm_memory_monitor:set_vm_memory_high_watermark(0.00001)."
+NO_ALARM = "vm_memory_monitor:set_vm_memory_high_watermark(0.6)."
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ async def test_closing_by_an_operator_is_the_reason_told(
 
 async def blocked(rabbitmq: RabbitMQ, connection: Connection) -> asyncio.Task[Receipt]:
     """Raise an alarm; return, once the connection is blocked, the publish that met it."""
-    await asyncio.to_thread(rabbitmq.ctl, *ALARM)
+    await asyncio.to_thread(rabbitmq.evaluate, ALARM)
     channel = await connection.channel()
     first = asyncio.create_task(channel.publish(b"", routing_key="nowhere"))
     while not connection.is_blocked:  # RabbitMQ says so at the first publish that it leaves unread
@@ -134,7 +134,7 @@ async def test_an_alarm_holds_publishes_back(rabbitmq: RabbitMQ, name: str) -> N
             assert not any(publish.done() for publish in held)
             assert channel.unconfirmed == 0
         finally:
-            await asyncio.to_thread(rabbitmq.ctl, *NO_ALARM)
+            await asyncio.to_thread(rabbitmq.evaluate, NO_ALARM)
         receipts = await asyncio.gather(*held)
         assert connection.state == "open"
         assert [receipt.delivery_tag for receipt in receipts] == list(range(1, 21))

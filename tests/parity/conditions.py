@@ -48,8 +48,8 @@ class MemoryAlarm:
             await self._watermark(_DEFAULT_WATERMARK[_real(self._broker).version[0]])
 
     async def _watermark(self, part: str) -> None:
-        ctl = _real(self._broker).ctl
-        await asyncio.to_thread(ctl, "set_vm_memory_high_watermark", part)
+        call = f"vm_memory_monitor:set_vm_memory_high_watermark({part})."
+        await asyncio.to_thread(_real(self._broker).evaluate, call)
 
 
 async def set_delivery_timeout(broker: RunningBroker, milliseconds: int | None) -> None:
@@ -65,7 +65,7 @@ async def set_delivery_timeout(broker: RunningBroker, milliseconds: int | None) 
         "channel_tick_interval": milliseconds // 4 if milliseconds else _DEFAULT_TICK,
     }
     calls = [f"application:set_env(rabbit, {name}, {settings[name]})" for name in settings]
-    await asyncio.to_thread(_real(broker).ctl, "eval", ", ".join(calls) + ".")
+    await asyncio.to_thread(_real(broker).evaluate, ", ".join(calls) + ".")
 
 
 def _real(broker: RunningBroker) -> RabbitMQ:

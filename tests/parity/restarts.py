@@ -52,7 +52,7 @@ class RealBroker:
 
     async def crash(self) -> None:
         """Kill it, once its disk has what it answered, and start it."""
-        await asyncio.to_thread(self._rabbitmq.ctl, "eval", ON_DISK)
+        await asyncio.to_thread(self._rabbitmq.evaluate, ON_DISK)
         await asyncio.to_thread(self._rabbitmq.kill)
         await asyncio.to_thread(self._rabbitmq.start)
 

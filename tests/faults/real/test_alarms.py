@@ -28,7 +28,7 @@ rabbit_disk_monitor:set_disk_free_limit(50000000).
 async def alarmed(victim: RabbitMQ) -> AsyncIterator[RabbitMQ]:
     """Return a broker that has no alarm any more when the test is over."""
     yield victim
-    await asyncio.to_thread(victim.ctl, "eval", _ALL_IS_WELL)
+    await asyncio.to_thread(victim.evaluate, _ALL_IS_WELL)
 
 
 async def test_publishes_are_held_and_consumers_go_on_until_the_last_alarm_is_over(
@@ -44,10 +44,10 @@ async def test_publishes_are_held_and_consumers_go_on_until_the_last_alarm_is_ov
     with pytest.raises(PublishNotSentTimeoutError, match="memory"):
         await channel.publish(b"not sent", routing_key=name, timeout=0.05)
     assert await consumed_elsewhere(alarmed, name) == 20
-    await asyncio.to_thread(alarmed.ctl, "eval", _DISK_INSTEAD_OF_MEMORY)
+    await asyncio.to_thread(alarmed.evaluate, _DISK_INSTEAD_OF_MEMORY)
     assert connection.state == "blocked"
     assert not witness.of(Unblocked)
-    await asyncio.to_thread(alarmed.ctl, "eval", _ALL_IS_WELL)
+    await asyncio.to_thread(alarmed.evaluate, _ALL_IS_WELL)
     await witness.until(Unblocked)
     assert connection.state == "open"
     await traffic.goes_on()

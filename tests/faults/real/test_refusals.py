@@ -40,11 +40,11 @@ async def works(connection: Connection, queue: str) -> None:
 async def test_credentials_that_are_refused_and_then_taken_again(
     victim: RabbitMQ, name: str
 ) -> None:
-    await asyncio.to_thread(victim.ctl, "eval", _ADD_USER)
+    await asyncio.to_thread(victim.evaluate, _ADD_USER)
     options = {"username": "carol", "password": "first", "policy": POLICY}
     async with recovering(victim.url, **options) as witness:
         await witness.connection.declare_queue(name)
-        await asyncio.to_thread(victim.ctl, "eval", _OTHER_PASSWORD)
+        await asyncio.to_thread(victim.evaluate, _OTHER_PASSWORD)
         attempt = await witness.until(AttemptFailed, 2)
         assert attempt.refused
         assert isinstance(attempt.error, AuthenticationError)
@@ -55,7 +55,7 @@ async def test_credentials_that_are_refused_and_then_taken_again(
 
 
 async def test_a_virtual_host_that_is_removed_and_made_anew(victim: RabbitMQ, name: str) -> None:
-    await asyncio.to_thread(victim.ctl, "eval", _ADD_VHOST)
+    await asyncio.to_thread(victim.evaluate, _ADD_VHOST)
     async with recovering(victim.url, vhost="ours", policy=POLICY) as witness:
         await witness.connection.declare_queue(name)
         await asyncio.to_thread(victim.ctl, "delete_vhost", "ours")
@@ -63,5 +63,5 @@ async def test_a_virtual_host_that_is_removed_and_made_anew(victim: RabbitMQ, na
             await witness.until(AttemptFailed, len(witness.of(AttemptFailed)) + 1)
         refusals = [attempt for attempt in witness.of(AttemptFailed) if attempt.refused]
         assert isinstance(refusals[0].error, VhostNotFoundError)
-        await asyncio.to_thread(victim.ctl, "eval", _ADD_VHOST)
+        await asyncio.to_thread(victim.evaluate, _ADD_VHOST)
         await works(witness.connection, name)

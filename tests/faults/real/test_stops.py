@@ -13,7 +13,7 @@ SECONDS = 90.0
 
 
 async def test_a_crash(victim: RabbitMQ, witness: Witness, traffic: Traffic) -> None:
-    await asyncio.to_thread(victim.ctl, "eval", ON_DISK)
+    await asyncio.to_thread(victim.evaluate, ON_DISK)
     await traffic.goes_on()
     await asyncio.to_thread(victim.kill)
     lost = await witness.until(Recovering)
