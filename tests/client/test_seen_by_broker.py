@@ -75,7 +75,7 @@ async def test_closing_by_an_operator_is_the_reason_told(
     rabbitmq: RabbitMQ, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hopmq")
-    connection = await hopmq.connect(rabbitmq.url, name="closed by an operator")
+    connection = await hopmq.connect(rabbitmq.url, name="closed by an operator", recovery=None)
     channel = await connection.channel()
     queue = (await channel.declare_queue("", exclusive=True)).name
     reading = asyncio.ensure_future(anext(await channel.consume(queue)))
@@ -148,7 +148,7 @@ async def test_an_alarm_holds_publishes_back(rabbitmq: RabbitMQ, name: str) -> N
 
 
 async def test_a_broker_that_is_killed_leaves_no_one_waiting(own_rabbitmq: RabbitMQ) -> None:
-    connection = await hopmq.connect(own_rabbitmq.url)
+    connection = await hopmq.connect(own_rabbitmq.url, recovery=None)
     channel = await connection.channel(max_unconfirmed=10)
     queue = (await channel.declare_queue("", exclusive=True)).name
     consumer = await channel.consume(queue)
