@@ -26,13 +26,14 @@ async def test_a_queue_that_others_delete_is_declared_again(
 ) -> None:
     channel = await witness.connection.channel()
     for queue in (Queue.quorum(f"{name}-q"), Queue(f"{name}-c")):
-        restored = len(witness.of(ConsumerRestored))
+        # Lost twice, where the queue was still being deleted when it was declared again.
+        lost_before, restored = len(witness.of(ConsumerLost)), len(witness.of(ConsumerRestored))
         await witness.connection.declare_queue(queue)
         await witness.connection.bind(queue, "amq.topic", f"{queue.name}.#")
         consumer = await channel.consume(queue)
         async with hopmq.connect(victim.url) as other:
             await other.delete_queue(queue)
-        lost = await witness.until(ConsumerLost, restored + 1)
+        lost = await witness.until(ConsumerLost, lost_before + 1)
         assert lost.queue == queue.name
         await witness.until(ConsumerRestored, restored + 1)
         await channel.publish(
