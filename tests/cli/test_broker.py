@@ -196,7 +196,7 @@ async def test_faults_of_a_file_happen_to_its_clients(tmp_path: Path) -> None:
     path = tmp_path / "chaos.toml"
     path.write_text("""[[fault]]\ndo = "close_connection"\nafter = 0.5\nevery = 0.1\n""")
     with broker("--chaos", str(path), folder=tmp_path) as (process, banner):
-        connection = await hopmq.connect(urls(banner)[0])
+        connection = await hopmq.connect(urls(banner)[0], recovery=None)
         async with asyncio.timeout(TIMEOUT):
             reason = await connection.wait_closed()
         end(process, signal.SIGINT)
@@ -218,7 +218,7 @@ def test_a_file_that_cannot_be_read_is_told(option: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_its_end_is_told_to_clients(number: signal.Signals, tmp_path: Path) -> None:
     with broker(folder=tmp_path) as (process, banner):
-        connection = await hopmq.connect(urls(banner)[0])
+        connection = await hopmq.connect(urls(banner)[0], recovery=None)
         printed = await asyncio.to_thread(end, process, number)
         async with asyncio.timeout(TIMEOUT):
             reason = await connection.wait_closed()
@@ -244,7 +244,7 @@ async def test_a_second_interrupt_ends_it_although_a_client_does_not_answer(tmp_
 
 async def test_a_client_that_is_blocked_does_not_hold_up_the_end(tmp_path: Path) -> None:
     with broker("--memory-limit", "1kB", folder=tmp_path) as (process, banner):
-        connection = await hopmq.connect(urls(banner)[0])
+        connection = await hopmq.connect(urls(banner)[0], recovery=None)
         async with connection.channel() as channel:
             await channel.declare_queue("full")
             async with asyncio.timeout(TIMEOUT):

@@ -123,7 +123,7 @@ async def test_a_unix_socket_in_front_of_a_broker_works(rabbitmq: RabbitMQ, tmp_
 async def test_a_cut_unix_socket_is_a_lost_connection(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
     path = str(tmp_path / "amqp.sock")
     async with Relay("127.0.0.1", rabbitmq.port, path) as relay:
-        connection = await soon(hopmq.connect(f"amqp+unix://{quote(path)}"))
+        connection = await soon(hopmq.connect(f"amqp+unix://{quote(path)}", recovery=None))
         relay.cut()
         assert type(await soon(connection.wait_closed())) is hopmq.ConnectionLostError
 

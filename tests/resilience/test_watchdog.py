@@ -199,7 +199,7 @@ def test_neither_a_closed_loop_nor_the_thread_keeps_a_process_or_is_told_of(
     threshold: str, end: str
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, threshold, end],
+        [sys.executable, "-P", "-c", SCRIPT, threshold, end],  # -P: the package that is installed
         env=os.environ | {"PYTHONPATH": str(Path(hopmq.__file__).parents[1])},
         capture_output=True,
         text=True,
