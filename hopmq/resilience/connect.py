@@ -17,7 +17,7 @@ from hopmq.client.topology import TopologyChannel
 from hopmq.errors import ConnectionLostError
 from hopmq.events import Closed, Connected, ConnectionEvent, Recovering
 from hopmq.resilience.credentials import CredentialsProvider, Renewal, check_provider
-from hopmq.resilience.policy import Recovery
+from hopmq.resilience.policy import Recovery, check_recovery
 from hopmq.resilience.reconnector import Reconnector
 from hopmq.resilience.recovery import ConnectionKeeper
 from hopmq.resilience.watchdog import check_threshold, default_threshold, watchdog
@@ -120,6 +120,7 @@ def connect(
         max_unread_size=max_unread_size,
     )
     check_on_disconnect(on_disconnect)
+    check_recovery(recovery)
     if stall_warning is not None:
         check_threshold(stall_warning)
     if credentials is not None:

@@ -67,6 +67,12 @@ class Recovery:
                 raise UsageError(f"{name} is a number of seconds, not {seconds!r}")
 
 
+def check_recovery(recovery: object) -> None:
+    """Refuse what is no policy."""
+    if not isinstance(recovery, Recovery | None):
+        raise UsageError(f"recovery is a Recovery, or None to go without, not {recovery!r}")
+
+
 def outlives(error: ConnectionClosed) -> bool:
     """Return whether a connection goes on after a link that ended with `error`."""
     if isinstance(error, ForkedError):

@@ -32,6 +32,12 @@ from .links import PATIENCE, back, bounce, lose, quick
 from .work import Events
 
 
+@pytest.mark.parametrize("options", [{"recovery": True}, {"on_disconnect": "later"}])
+def test_what_is_no_policy_is_refused_at_the_call(options: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=f"{next(iter(options))} is"):
+        hopmq.connect(**options)  # type: ignore[arg-type]
+
+
 @pytest.fixture
 async def connection(proxy: FaultProxy) -> AsyncIterator[Connection]:
     """Return a connection that comes back at once."""
