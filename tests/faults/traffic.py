@@ -57,13 +57,11 @@ class Traffic:
     that is filled and read.
     """
 
-    def __init__(
-        self, connection: Connection, name: str, *, classic: bool = True, quorum: bool = True
-    ) -> None:
+    def __init__(self, connection: Connection, name: str, *, classic: bool = True) -> None:
         """Plan it, with or without classic queues; nothing is declared yet."""
         self.connection: Connection = connection
-        self.kept: list[Queue] = [Queue.quorum(f"{name}-quorum")] if quorum else []
-        self.read: list[Queue] = [Queue.quorum(f"{name}-quorum-read")] if quorum else []
+        self.kept: list[Queue] = [Queue.quorum(f"{name}-quorum")]
+        self.read: list[Queue] = [Queue.quorum(f"{name}-quorum-read")]
         if classic:
             self.kept.append(Queue(f"{name}-classic"))
             self.read.append(Queue(f"{name}-read"))

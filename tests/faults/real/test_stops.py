@@ -1,9 +1,6 @@
 """A broker that crashes, stops or halts under load costs nobody a message."""
 
 import asyncio
-from collections.abc import AsyncIterator
-
-import pytest
 
 from faults.outages.witness import Witness
 from faults.traffic import Traffic
@@ -13,20 +10,6 @@ from hopmq.testing import RabbitMQ
 from parity.restarts import ON_DISK
 
 SECONDS = 90.0
-
-
-@pytest.fixture
-async def traffic(
-    request: pytest.FixtureRequest, victim: RabbitMQ, witness: Witness, name: str
-) -> AsyncIterator[Traffic]:
-    """Return what goes on with the broker; after a crash of 3.10, without quorum queues.
-
-    RabbitMQ 3.10.8 may leave a quorum queue of a single node without a leader when it was killed.
-    """
-    crash = request.node.originalname == "test_a_crash"
-    quorum = not (crash and victim.version.startswith("3.10."))
-    async with Traffic(witness.connection, name, quorum=quorum) as running:
-        yield running
 
 
 async def test_a_crash(victim: RabbitMQ, witness: Witness, traffic: Traffic) -> None:
