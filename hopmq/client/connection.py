@@ -151,7 +151,7 @@ class Connection(TopologyOperations):
         return self._session.lifecycle.add_listener(listener)
 
     def events(self) -> AsyncIterator[ConnectionEvent]:
-        """Iterate over what happens to the connection, until it is closed.
+        """Iterate over what happens to the connection from now on; `Closed` is the last.
 
         A reader that does not keep up loses the oldest of a thousand events.
         """

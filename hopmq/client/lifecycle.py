@@ -81,6 +81,7 @@ class Lifecycle:
         """Begin with a link that is being opened."""
         self.state: State = "connecting"
         self.counters: Counters = Counters()
+        self._closed: Closed | None = None
         self._listeners: list[Listener] = []
         self._waiting: list[tuple[frozenset[str], asyncio.Future[State]]] = []
 
@@ -131,6 +132,8 @@ class Lifecycle:
 
     def tell(self, event: ConnectionEvent) -> None:
         """Count an event and pass it on."""
+        if isinstance(event, Closed):
+            self._closed = event
         counter = _COUNTED.get(type(event))
         if counter is not None:
             setattr(self.counters, counter, getattr(self.counters, counter) + 1)
@@ -142,7 +145,10 @@ class Lifecycle:
                 logger.exception("%s: a listener failed on %r", event.connection, event)
 
     async def events(self) -> AsyncIterator[ConnectionEvent]:
-        """Yield events until the connection is closed."""
+        """Yield events, of which `Closed` is the last; only that one where it has been told."""
+        if self._closed is not None:
+            yield self._closed
+            return
         reader = _Reader()
 
         def take(event: ConnectionEvent) -> None:
@@ -151,15 +157,13 @@ class Lifecycle:
 
         remove = self.add_listener(take)
         try:
-            while self.state != "closed" or reader.unread:
+            while True:
+                await reader.arrived.wait()
+                reader.arrived.clear()
                 while reader.unread:
                     event = reader.unread.popleft()
                     yield event
-                    if isinstance(event, Closed):
+                    if event is self._closed:
                         return
-                reader.arrived.clear()
-                if self.state == "closed":
-                    return
-                await reader.arrived.wait()
         finally:
             remove()

@@ -145,8 +145,16 @@ async def test_events_end_with_the_connection_and_reach_every_reader(
     await soon(asyncio.gather(*readers))
     assert [type(event) for event in seen[0]] == [Recovering, Connected, Recovered, Closed]
     assert seen[0] == seen[1]
-    assert [event async for event in connection.events()] == []
+    assert [event async for event in connection.events()] == [seen[0][-1]]
     assert len(connection._session.lifecycle._listeners) == before
+
+
+async def test_events_read_only_while_the_connection_closes_end_as_well(
+    connection: Connection,
+) -> None:
+    reading = start(anext(connection.events()))
+    await soon(connection.close())
+    assert isinstance(await soon(reading), Closed)
 
 
 async def test_a_listener_that_fails_or_goes_is_no_matter_to_the_others(
