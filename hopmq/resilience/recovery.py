@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 from hopmq.client.channel import Channel
 from hopmq.client.consumer import Consumer
@@ -24,6 +24,9 @@ from hopmq.resilience.reopening import Reopening
 from hopmq.resilience.restoration import Restoration
 
 logger: logging.Logger = logging.getLogger("hopmq.connection")
+
+_PATIENCE: Final = 1.0
+"""Seconds that a consumer which the broker does not answer may hold up other requests."""
 
 
 class ConnectionKeeper:
@@ -144,12 +147,11 @@ class ConnectionKeeper:
         session.attach(new_link)
         self._restoration.begin()
         try:
-            complete = await self._restoration.attempt()
+            complete = await self._restore()
         except ConnectionClosed:
             return  # this link has ended too, and another task sees to it
         if not session.is_open():
             return
-        session.restored()
         seconds = session.loop.time() - self._lost_at
         logger.info(
             "%s: recovered after %.1f seconds%s",
@@ -164,6 +166,20 @@ class ConnectionKeeper:
         )
         if not complete:
             await self._restoration.complete()
+
+    async def _restore(self) -> bool:
+        await self._restoration.rebuild()
+        resuming = self._session.loop.call_later(_PATIENCE, self._resume)
+        try:
+            complete = await self._restoration.start_consumers()
+        finally:
+            resuming.cancel()
+        self._resume()
+        return complete
+
+    def _resume(self) -> None:
+        if self._session.is_open() and self._session.is_recovering:
+            self._session.restored()
 
     def _attempt_failed(self, address: str, error: ConnectError, refused: bool) -> None:
         self._session.lifecycle.tell(

@@ -110,11 +110,27 @@ class Restoration:
         Raises:
             ConnectionClosed: The link has ended.
         """
+        await self.rebuild()
+        return await self.start_consumers()
+
+    async def rebuild(self) -> None:
+        """Try once what consumers and publishers stand on: topology, then channels.
+
+        Raises:
+            ConnectionClosed: The link has ended.
+        """
         self._woken.clear()
         await self._each(list(self._exchanges.values()), self._restore_exchange)
         await self._each(list(self._queues.values()), self._restore_queue)
         await self._each(list(self._bindings), self._restore_binding)
         await self._each(self._channels_to_open(), self._reopen)
+
+    async def start_consumers(self) -> bool:
+        """Try once the consumers that are missing; return whether nothing is missing any more.
+
+        Raises:
+            ConnectionClosed: The link has ended.
+        """
         await self._restore_consumers()
         return not (
             self._exchanges

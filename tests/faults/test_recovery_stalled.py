@@ -11,7 +11,7 @@ from hopmq.events import ConsumerLost, ConsumerRestored, EntityFailed
 from hopmq.testing import FaultProxy
 
 from .ends import start, turns
-from .links import back, becomes, bounce, consumers_of, drained, lose, quick, until
+from .links import PATIENCE, back, becomes, bounce, consumers_of, drained, lose, quick, until
 from .promises import Promises
 from .work import Events
 
@@ -118,6 +118,24 @@ async def test_a_consume_ok_that_comes_late_counts(
     restored = await events.first(ConsumerRestored)
     assert restored.consumer_tag == first.consumer_tag
     await becomes(1, lambda: consumers_of(other, queues[0]))
+
+
+async def test_a_consume_that_is_not_answered_holds_up_nothing_else(
+    proxy: FaultProxy, name: str
+) -> None:
+    async with quick(proxy.url, request_timeout=60.0) as connection:
+        await connection.declare_queue(name)
+        channel = await connection.channel()
+        consumer = await channel.consume(name)
+        fault = proxy.stall("Basic.ConsumeOk")
+        await lose(connection, proxy)
+        await back(connection)
+        async with asyncio.timeout(PATIENCE):
+            await connection.delete_queue(f"{name}-other")
+        assert not consumer.is_active
+        fault.cancel()
+        await until(lambda: consumer.is_active)
+        await connection.delete_queue(name)
 
 
 async def test_a_consumer_cancelled_before_its_late_consume_ok_is_gone(
