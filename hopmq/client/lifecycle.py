@@ -163,7 +163,7 @@ class Lifecycle:
                 while reader.unread:
                     event = reader.unread.popleft()
                     yield event
-                    if event is self._closed:
+                    if isinstance(event, Closed):
                         return
         finally:
             remove()
