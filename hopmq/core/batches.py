@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from hopmq.core.connection import ConnectionCore
 
 # Any: the decoder's events have no common type.
-Handlers: TypeAlias = dict[type, Callable[[Any], None]]
+Rare: TypeAlias = Callable[[Any], None]
 Batch: TypeAlias = Callable[[list[Any]], None]
 
 
 def batches_of_client(
-    connection: "ConnectionCore", delivery_type: type[Delivery], handlers: Handlers
+    connection: "ConnectionCore", delivery_type: type[Delivery], rare: Rare
 ) -> Batch:
     """Return what takes a client's batches: deliveries to consumers, acks to confirms."""
     ack_type = connection.codec.Ack
@@ -39,12 +39,12 @@ def batches_of_client(
                 if channel is not None and channel.confirms is not None:
                     channel.confirms.acked(event.delivery_tag, event.multiple)
                     continue
-            handlers[kind](event)
+            rare(event)
 
     return take
 
 
-def batches_of_server(connection: "ConnectionCore", handlers: Handlers) -> Batch:
+def batches_of_server(connection: "ConnectionCore", rare: Rare) -> Batch:
     """Return what takes a server's batches: publishes and acks to whom their channel names."""
     published_type = connection.codec.Published
     ack_type = connection.codec.Ack
@@ -62,6 +62,6 @@ def batches_of_server(connection: "ConnectionCore", handlers: Handlers) -> Batch
                 if channel is not None and channel.on_settled is not None:
                     channel.on_settled(event)
                     continue
-            handlers[kind](event)
+            rare(event)
 
     return take

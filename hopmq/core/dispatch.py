@@ -1,12 +1,13 @@
 """What a connection does with each thing the decoder hands it."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pamqp.base import Frame
 from pamqp.commands import Basic, Channel, Connection
 
-from hopmq.core.batches import Batch, Handlers, batches_of_client, batches_of_server
+from hopmq.core.batches import Batch, batches_of_client, batches_of_server
 from hopmq.core.channel import RETURN_TOKEN, ChannelCore
 from hopmq.core.events import (
     ChannelEnded,
@@ -34,6 +35,7 @@ from hopmq.errors import (
 )
 from hopmq.wire import (
     Ack,
+    Codec,
     Delivery,
     Fetched,
     Method,
@@ -61,7 +63,7 @@ class Dispatch:
         batch: Handles what one read gave, touching each publish, delivery and ack once.
     """
 
-    __slots__ = ("_accepted", "_connection", "_methods", "batch")
+    __slots__ = ("_accepted", "_connection", "_handlers", "_methods", "batch")
 
     def __init__(
         self,
@@ -71,35 +73,56 @@ class Dispatch:
     ) -> None:
         """Route for `connection`, whose decoder makes deliveries of the given types."""
         self._connection = connection
-        codec = connection.codec
         client = connection.role is Role.CLIENT
         self._accepted = FROM_SERVER if client else FROM_CLIENT
-        handlers: Handlers = {
-            delivery_type: self._delivery if client else self._wrong_way,
-            fetched_type: self._fetched if client else self._wrong_way,
-            codec.Returned: self._returned if client else self._wrong_way,
-            codec.Published: self._wrong_way if client else self._published,
-            codec.Ack: self._acked if client else self._settled,
-            codec.Nack: self._nacked if client else self._settled,
-            codec.Reject: self._wrong_way if client else self._settled,
-            codec.Method: self._method,
-            codec.Heartbeat: self._heartbeat,
-            codec.ProtocolHeader: self._protocol_header,
-            codec.Oversized: self._oversized,
-            FrameSyntaxError: self._malformed,
-        }
+        messages = (delivery_type, fetched_type)
+        self._handlers = self._event_handlers(client, connection.codec, messages)
+        self._methods = self._method_handlers()
         self.batch: Batch = (
-            batches_of_client(connection, delivery_type, handlers)
+            batches_of_client(connection, delivery_type, self.rare)
             if client
-            else batches_of_server(connection, handlers)
+            else batches_of_server(connection, self.rare)
         )
-        self._methods: dict[type[Frame], Callable[[ChannelCore, Any], None]] = {
-            Channel.OpenOk: self._open_ok,
-            Channel.Close: self._channel_close,
-            Channel.CloseOk: self._stray_close_ok,
-            Channel.Flow: self._flow,
-            Basic.Cancel: self._cancel,
+
+    # Idle connections are many: they share their tables.
+
+    @classmethod
+    @cache
+    def _event_handlers(
+        cls, client: bool, codec: Codec, messages: tuple[type[Delivery], type[Fetched]]
+    ) -> dict[type, Callable[["Dispatch", Any], None]]:
+        delivery_type, fetched_type = messages
+        return {
+            delivery_type: cls._delivery if client else cls._wrong_way,
+            fetched_type: cls._fetched if client else cls._wrong_way,
+            codec.Returned: cls._returned if client else cls._wrong_way,
+            codec.Published: cls._wrong_way if client else cls._published,
+            codec.Ack: cls._acked if client else cls._settled,
+            codec.Nack: cls._nacked if client else cls._settled,
+            codec.Reject: cls._wrong_way if client else cls._settled,
+            codec.Method: cls._method,
+            codec.Heartbeat: cls._heartbeat,
+            codec.ProtocolHeader: cls._protocol_header,
+            codec.Oversized: cls._oversized,
+            FrameSyntaxError: cls._malformed,
         }
+
+    @classmethod
+    @cache
+    def _method_handlers(
+        cls,
+    ) -> dict[type[Frame], Callable[["Dispatch", ChannelCore, Any], None]]:
+        return {
+            Channel.OpenOk: cls._open_ok,
+            Channel.Close: cls._channel_close,
+            Channel.CloseOk: cls._stray_close_ok,
+            Channel.Flow: cls._flow,
+            Basic.Cancel: cls._cancel,
+        }
+
+    def rare(self, event: Any) -> None:
+        """Deal with one event by the table."""
+        self._handlers[type(event)](self, event)
 
     # --- content ---------------------------------------------------------------------------
 
@@ -191,7 +214,7 @@ class Dispatch:
             return
         handler = self._methods.get(type(method))
         if handler is not None:
-            handler(channel, method)
+            handler(self, channel, method)
         elif not channel.replies.receive(method):
             if self._connection.role is Role.CLIENT:
                 self._unexpected(method.name, channel_id, method.index)

@@ -62,15 +62,20 @@ def unexpected(step: Step, what: str) -> ConnectionRefused:
 class ClientHandshake:
     """The client's side: answer start, secure and tune, then ask for the virtual host."""
 
-    __slots__ = ("_settings", "outgoing", "server_properties", "step", "tuning")
+    __slots__ = ("_server_properties", "_settings", "outgoing", "step", "tuning")
 
     def __init__(self, settings: ClientSettings) -> None:
         """Wait for connection.start."""
         self._settings = settings
         self.step: Step = Step.START
         self.tuning: Tuning = settings.tuning
-        self.server_properties: FieldTable = {}
+        self._server_properties = active.encode_table({})
         self.outgoing: list[Frame] = []
+
+    @property
+    def server_properties(self) -> FieldTable:
+        """What the server says of itself; kept encoded, which takes a fraction of the memory."""
+        return active.decode_table(self._server_properties)
 
     def receive_header(self, header: ProtocolHeader) -> CoreEvent:
         """Refuse: a server sends its header only to name the version it speaks instead."""
@@ -121,7 +126,7 @@ class ClientHandshake:
         if (method.version_major, method.version_minor) != (0, 9):
             version = f"{method.version_major}-{method.version_minor}"
             return ConnectionRefused(HandshakeError(f"the broker speaks AMQP {version}, not 0-9-1"))
-        self.server_properties = method.server_properties
+        self._server_properties = active.encode_table(method.server_properties)
         offered = _words(method.mechanisms)
         usable = [name for name in self._settings.mechanisms if name in offered]
         if not usable:

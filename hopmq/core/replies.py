@@ -81,14 +81,17 @@ class ReplyQueue:
 
     def __init__(self) -> None:
         """Start with nothing asked."""
-        self._slots: deque[ReplySlot] = deque()
+        # An empty deque has room for 64: most channels wait for nothing most of the time.
+        self._slots: deque[ReplySlot] | None = None
 
     def __len__(self) -> int:
         """Return how many requests are unanswered."""
-        return len(self._slots)
+        return len(self._slots or ())
 
     def expect(self, slot: ReplySlot) -> None:
         """Add the request just written."""
+        if self._slots is None:
+            self._slots = deque()
         self._slots.append(slot)
 
     def receive(self, reply: Reply) -> bool:
@@ -106,9 +109,14 @@ class ReplyQueue:
 
     def _due(self, reply: Reply) -> ReplySlot | None:
         """Take the oldest slot, or the oldest that is not of a request which may be overtaken."""
-        for position, slot in enumerate(self._slots):
+        slots = self._slots
+        if slots is None:
+            return None
+        for position, slot in enumerate(slots):
             if isinstance(reply, slot.replies):
-                del self._slots[position]
+                del slots[position]
+                if not slots:
+                    self._slots = None
                 return slot
             if slot.request not in _OVERTAKEN:
                 break
@@ -116,8 +124,7 @@ class ReplyQueue:
 
     def fail(self, error: ClosedError) -> None:
         """Tell every waiter that its reply will not come."""
-        slots = list(self._slots)
-        self._slots.clear()
+        slots, self._slots = list(self._slots or ()), None
         closed_by = error.class_id << 16 | error.method_id
         blamed = bool(slots) and slots[0].request == closed_by
         for position, slot in enumerate(slots):
