@@ -132,7 +132,7 @@ def _client_properties(name: str, given: FieldTable) -> FieldTable:
         "platform": f"{platform.python_implementation()} {platform.python_version()}",
         "connection_name": name,
         **given,
-        "capabilities": dict(CLIENT_CAPABILITIES),
+        "capabilities": CLIENT_CAPABILITIES,
     }
     wire.active.encode_table(table)  # refuse here what cannot be sent later
     return table

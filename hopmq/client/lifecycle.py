@@ -77,6 +77,8 @@ class Lifecycle:
         counters: What was counted.
     """
 
+    __slots__ = ("_closed", "_listeners", "_waiting", "counters", "state")
+
     def __init__(self) -> None:
         """Begin with a link that is being opened."""
         self.state: State = "connecting"

@@ -14,7 +14,7 @@ def _nothing() -> None:
 
 
 class NewLink:
-    """One link to a broker, from its first byte on.
+    """One link to a broker, from its first byte until it is handed over.
 
     Attributes:
         core, link: The state machine and its socket.
@@ -22,24 +22,22 @@ class NewLink:
         opened: Done when the handshake is.
     """
 
-    __slots__ = ("_early", "_on_events", "_on_writable", "core", "label", "link", "opened")
+    __slots__ = ("_early", "core", "label", "link", "opened")
 
     def __init__(self, core: ConnectionCore, loop: asyncio.AbstractEventLoop, label: str) -> None:
         """Prepare a link; nothing is connected yet."""
         self.core: ConnectionCore = core
         self.label: str = label
-        self.link: Link = Link(core, loop, self._pass_on, self._writable, label)
+        self.link: Link = Link(core, loop, self._await_opening, _nothing, label)
         self.opened: asyncio.Future[None] = loop.create_future()
         self._early: list[CoreEvent] = []
-        self._on_events: Callable[[list[CoreEvent]], None] = self._await_opening
-        self._on_writable: Callable[[], None] = _nothing
 
     def hand_over(
         self, on_events: Callable[[list[CoreEvent]], None], on_writable: Callable[[], None]
     ) -> None:
         """Tell another from now on, and at once what came behind the handshake."""
-        self._on_events = on_events
-        self._on_writable = on_writable
+        self.link.on_events = on_events
+        self.link.on_writable = on_writable
         early, self._early = self._early, []
         if early:
             on_events(early)
@@ -48,12 +46,6 @@ class NewLink:
         """Drop a link whose handshake nobody waits for any more."""
         self.opened.cancel()
         self.link.abort()
-
-    def _pass_on(self, events: list[CoreEvent]) -> None:
-        self._on_events(events)
-
-    def _writable(self) -> None:
-        self._on_writable()
 
     def _await_opening(self, events: list[CoreEvent]) -> None:
         for event in events:

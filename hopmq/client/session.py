@@ -83,6 +83,27 @@ class Session:
         loop_lag: Returns the seconds by which the event loop is late, where it is watched.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_listeners",
+        "_ready",
+        "_requests",
+        "_suspended",
+        "blocked",
+        "budget",
+        "core",
+        "ended",
+        "flushed_early",
+        "keeper",
+        "label",
+        "lifecycle",
+        "link",
+        "loop",
+        "loop_lag",
+        "lost_at",
+        "request_timeout",
+    )
+
     def __init__(
         self,
         new_link: NewLink,
@@ -106,8 +127,8 @@ class Session:
         self.loop_lag: Callable[[], float] = float
         self.budget: ReadingBudget = ReadingBudget(
             max_unread_size,
-            lambda: self.link.pause_reading(),
-            lambda: self.link.resume_reading(),
+            self._pause_reading,
+            self._resume_reading,
             self._is_awaiting,
         )
         self._listeners: dict[int, ChannelListener] = {}
@@ -283,6 +304,12 @@ class Session:
         return [*self._listeners.values(), *self._suspended]
 
     # --- inside ------------------------------------------------------------------------------
+
+    def _pause_reading(self) -> None:
+        self.link.pause_reading()
+
+    def _resume_reading(self) -> None:
+        self.link.resume_reading()
 
     def _is_awaiting(self) -> bool:
         """Return whether an answer is due that stopping to read would hold back."""

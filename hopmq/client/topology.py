@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from pamqp.base import Frame
@@ -11,6 +11,7 @@ from pamqp.commands import Exchange as ExchangeMethods, Queue as QueueMethods
 from hopmq.bindings import Binding
 from hopmq.client import topology_requests as requests
 from hopmq.client.keeping import TopologyRecord
+from hopmq.client.session import Session
 from hopmq.core.channel import ChannelCore
 from hopmq.core.replies import NOBODY
 from hopmq.core.states import ChannelState
@@ -31,16 +32,13 @@ class TopologyChannel:
     after a timeout new requests go to another channel; the stalled one is closed once it moves.
     """
 
-    def __init__(
-        self,
-        open_channel: Callable[[], Awaitable[ChannelCore]],
-        wait: Callable[[asyncio.Future[Any], str], Awaitable[Any]],
-    ) -> None:
-        """Open channels with `open_channel` and wait for replies with `wait`."""
-        self._open_channel = open_channel
-        self._wait = wait
+    __slots__ = ("_channel", "_opening", "_session")
+
+    def __init__(self, session: Session) -> None:
+        """Open channels of this session when they are needed."""
+        self._session = session
         self._channel: ChannelCore | None = None
-        self._opening: asyncio.Lock = asyncio.Lock()
+        self._opening: asyncio.Lock | None = None
 
     async def ask(self, method: Frame, reply: type[R]) -> R:
         """Return the broker's reply.
@@ -59,7 +57,7 @@ class TopologyChannel:
         waiter: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         channel.request(waiter, method, reply, on_abandoned=lambda _: self._moved(channel))
         try:
-            answer: R = await self._wait(waiter, method.name)
+            answer: R = await self._session.wait(waiter, method.name)
         except RequestTimeoutError:
             if self._channel is channel:
                 self._channel = None
@@ -74,9 +72,11 @@ class TopologyChannel:
             channel.close(NOBODY)
 
     async def _open(self) -> ChannelCore:
+        if self._opening is None:
+            self._opening = asyncio.Lock()
         async with self._opening:
             if self._channel is None or self._channel.state is not ChannelState.OPEN:
-                self._channel = await self._open_channel()
+                self._channel = await self._session.open_channel()
             return self._channel
 
 

@@ -44,8 +44,18 @@ def _nothing() -> None:
     """Stand in for an owner that is not interested."""
 
 
-def _ignore(events: list[Any]) -> None:
-    """Take what is sent after the end."""
+class _Batches(Protocol):
+    """Whoever takes what a read gave."""
+
+    def batch(self, events: list[Any]) -> None:  # the decoder's events have no common type
+        """Act on each."""
+
+
+class _Deaf:
+    """Hears nothing more of the peer."""
+
+    def batch(self, events: list[Any]) -> None:
+        """Do nothing."""
 
 
 def _before_tuning(settings: ClientSettings | ServerSettings) -> int:
@@ -115,7 +125,7 @@ class ConnectionCore:
         )
         self.get_buffer: Callable[[int], memoryview] = self.decoder.get_buffer
         dispatch = Dispatch if self.role is Role.CLIENT else ServerDispatch
-        self._dispatch: Dispatch = dispatch(self, delivery_type, fetched_type)
+        self._dispatch: _Batches = dispatch(self, delivery_type, fetched_type)
         self._with_acks: list[AckSource] = []
         self._events: list[CoreEvent] = []
         self.add_event: Callable[[CoreEvent], None] = on_event or self._events.append
@@ -372,7 +382,7 @@ class ConnectionCore:
 
     def ignore_input(self) -> None:
         """Hear nothing more of the peer."""
-        self._dispatch.batch = _ignore
+        self._dispatch = _Deaf()
 
     def move(self, state: ConnectionState) -> None:
         """Change state, if the table allows it."""

@@ -1,4 +1,9 @@
-"""What a connection does with each thing the decoder hands it."""
+"""What a connection does with each thing the decoder hands it.
+
+Each delivery, publish and ack is touched once, by one loop over what a read gave; everything else
+goes by a table of handlers. A channel that ends drops its callbacks, and a connection its channels,
+so that the table sees what follows in the same read.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -7,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from pamqp.base import Frame
 from pamqp.commands import Basic, Channel, Connection
 
-from hopmq.core.batches import Batch, batches_of_client, batches_of_server
 from hopmq.core.channel import RETURN_TOKEN, ChannelCore
 from hopmq.core.events import (
     ChannelEnded,
@@ -57,13 +61,9 @@ _UNEXPECTED_FRAME = 505
 
 
 class Dispatch:
-    """Route wire events: what is hot straight to its consumer or ledger, the rest by table.
+    """Route wire events: what is hot straight to its consumer or ledger, the rest by table."""
 
-    Attributes:
-        batch: Handles what one read gave, touching each publish, delivery and ack once.
-    """
-
-    __slots__ = ("_accepted", "_connection", "_handlers", "_methods", "batch")
+    __slots__ = ("_accepted", "_connection", "_delivery_type", "_handlers", "_methods")
 
     def __init__(
         self,
@@ -75,14 +75,10 @@ class Dispatch:
         self._connection = connection
         client = connection.role is Role.CLIENT
         self._accepted = FROM_SERVER if client else FROM_CLIENT
+        self._delivery_type = delivery_type
         messages = (delivery_type, fetched_type)
         self._handlers = self._event_handlers(client, connection.codec, messages)
         self._methods = self._method_handlers()
-        self.batch: Batch = (
-            batches_of_client(connection, delivery_type, self.rare)
-            if client
-            else batches_of_server(connection, self.rare)
-        )
 
     # Idle connections are many: they share their tables.
 
@@ -120,9 +116,25 @@ class Dispatch:
             Basic.Cancel: cls._cancel,
         }
 
-    def rare(self, event: Any) -> None:
-        """Deal with one event by the table."""
-        self._handlers[type(event)](self, event)
+    def batch(self, events: list[Any]) -> None:  # the decoder's events have no common type
+        """Take what one read gave: deliveries to consumers, acks to confirms."""
+        connection, delivery_type = self._connection, self._delivery_type
+        ack_type = connection.codec.Ack
+        for event in events:
+            kind = type(event)
+            if kind is delivery_type:
+                channel = connection.channels.get(event.channel)
+                if channel is not None:
+                    consumer = channel.consumers.get(event.consumer_tag)
+                    if consumer is not None:
+                        consumer(event)
+                        continue
+            elif kind is ack_type:
+                channel = connection.channels.get(event.channel)
+                if channel is not None and channel.confirms is not None:
+                    channel.confirms.acked(event.delivery_tag, event.multiple)
+                    continue
+            self._handlers[kind](self, event)
 
     # --- content ---------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from pamqp.base import Frame
@@ -59,6 +60,12 @@ def unexpected(step: Step, what: str) -> ConnectionRefused:
     return ConnectionRefused(HandshakeError(f"expected {step.value}, got {what}"))
 
 
+@lru_cache(maxsize=8)
+def _shared(raw: bytes) -> bytes:
+    """Return the same object for equal bytes: connections to one broker are told the same."""
+    return raw
+
+
 class ClientHandshake:
     """The client's side: answer start, secure and tune, then ask for the virtual host."""
 
@@ -74,7 +81,7 @@ class ClientHandshake:
 
     @property
     def server_properties(self) -> FieldTable:
-        """What the server says of itself; kept encoded, which takes a fraction of the memory."""
+        """What the server says of itself; kept encoded, at a fraction of the memory."""
         return active.decode_table(self._server_properties)
 
     def receive_header(self, header: ProtocolHeader) -> CoreEvent:
@@ -126,7 +133,7 @@ class ClientHandshake:
         if (method.version_major, method.version_minor) != (0, 9):
             version = f"{method.version_major}-{method.version_minor}"
             return ConnectionRefused(HandshakeError(f"the broker speaks AMQP {version}, not 0-9-1"))
-        self._server_properties = active.encode_table(method.server_properties)
+        self._server_properties = _shared(active.encode_table(method.server_properties))
         offered = _words(method.mechanisms)
         usable = [name for name in self._settings.mechanisms if name in offered]
         if not usable:

@@ -50,7 +50,7 @@ def initial_response(mechanism: str, credentials: Credentials) -> bytes:
 
 def check_mechanisms(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names in upper case, or raise for one that is not supported."""
-    known = tuple(name.upper() for name in names)
+    known = names if all(map(str.isupper, names)) else tuple(name.upper() for name in names)
     for name in known:
         if name not in MECHANISMS:
             supported = ", ".join(MECHANISMS)

@@ -29,6 +29,24 @@ class ServerDispatch(Dispatch):
 
     __slots__ = ()
 
+    def batch(self, events: list[Any]) -> None:  # the decoder's events have no common type
+        """Take what one read gave: publishes and acks to whom their channel names."""
+        connection = self._connection
+        published_type, ack_type = connection.codec.Published, connection.codec.Ack
+        for event in events:
+            kind = type(event)
+            if kind is published_type:
+                channel = connection.channels.get(event.channel)
+                if channel is not None and channel.on_published is not None:
+                    channel.on_published(event)
+                    continue
+            elif kind is ack_type:
+                channel = connection.channels.get(event.channel)
+                if channel is not None and channel.on_settled is not None:
+                    channel.on_settled(event)
+                    continue
+            self._handlers[kind](self, event)
+
     # --- malformed frames ----------------------------------------------------------------------
 
     def _malformed(self, error: FrameSyntaxError) -> None:

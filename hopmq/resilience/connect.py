@@ -20,7 +20,7 @@ from hopmq.resilience.credentials import CredentialsProvider, Renewal, check_pro
 from hopmq.resilience.policy import Recovery, check_recovery
 from hopmq.resilience.reconnector import Reconnector
 from hopmq.resilience.recovery import ConnectionKeeper
-from hopmq.resilience.watchdog import check_threshold, default_threshold, watchdog
+from hopmq.resilience.watchdog import Watch, check_threshold, default_threshold, watchdog
 from hopmq.typedefs import FieldTable
 from hopmq.url import DEFAULT_URL, parse_url
 from hopmq.wire.limits import DEFAULT_MAX_MESSAGE_SIZE
@@ -139,7 +139,7 @@ def connect(
             options.request_timeout,
             options.max_unread_size,
         )
-        topology = TopologyChannel(session.open_channel, session.wait)
+        topology = TopologyChannel(session)
         if keeper is not None:
             keeper.look_after(session, topology)
         connection = Connection(
@@ -173,12 +173,29 @@ def _watch_loop(session: Session, stall_warning: float | None) -> None:
     threshold = default_threshold(heartbeat) if stall_warning is None else stall_warning
     if not threshold:
         return
-    watch = watchdog.watch(session.loop, threshold)
-    session.loop_lag = lambda: watch.lag
-    session.ended.add_done_callback(lambda _: watch.stop())
+    loop_watch = _LoopWatch(watchdog.watch(session.loop, threshold), heartbeat)
+    session.loop_lag = loop_watch.lag
+    session.lifecycle.add_listener(loop_watch.follow)
 
-    def explain(event: ConnectionEvent) -> None:
-        if isinstance(event, Recovering | Closed) and isinstance(event.error, ConnectionLostError):
-            watch.explain(event.connection, heartbeat)
 
-    session.lifecycle.add_listener(explain)
+class _LoopWatch:
+    """One connection's watch over its event loop."""
+
+    __slots__ = ("_heartbeat", "_watch")
+
+    def __init__(self, watch: Watch, heartbeat: float) -> None:
+        self._watch = watch
+        self._heartbeat = heartbeat
+
+    def lag(self) -> float:
+        """Return the seconds by which the loop is late."""
+        return self._watch.lag
+
+    def follow(self, event: ConnectionEvent) -> None:
+        """Explain the end of a link by a blocked loop, and end with the connection."""
+        if not isinstance(event, Recovering | Closed):
+            return
+        if isinstance(event.error, ConnectionLostError):
+            self._watch.explain(event.connection, self._heartbeat)
+        if isinstance(event, Closed):
+            self._watch.stop()

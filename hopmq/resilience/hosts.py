@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from math import inf
 from random import Random
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from hopmq.errors import UsageError
 from hopmq.resilience.backoff import SYSTEM_CHANCE, Backoff
@@ -16,10 +16,12 @@ H = TypeVar("H", bound=Hashable)
 class _Record:
     """What became of the attempts to reach one host."""
 
-    place: int
     failures: int = 0
     due: float | None = -inf
     """When to try again; None once it is given up."""
+
+
+_NEW: Final = _Record()
 
 
 class Hosts(Generic[H]):
@@ -29,6 +31,17 @@ class Hosts(Generic[H]):
     for `stable_after` seconds ends an outage. So a broker that accepts and drops connections is
     left alone longer and longer. Times are the caller's, in seconds.
     """
+
+    __slots__ = (
+        "_backoff",
+        "_chance",
+        "_connected_at",
+        "_hosts",
+        "_outage_began",
+        "_records",
+        "_shuffle",
+        "_stable_after",
+    )
 
     def __init__(
         self,
@@ -52,10 +65,9 @@ class Hosts(Generic[H]):
         Raises:
             UsageError: There is no host.
         """
-        self._records: dict[H, _Record] = {
-            host: _Record(place) for place, host in enumerate(dict.fromkeys(hosts))
-        }
-        if not self._records:
+        self._hosts: tuple[H, ...] = tuple(dict.fromkeys(hosts))
+        self._records: dict[H, _Record] = {}  # of those that have failed
+        if not self._hosts:
             raise UsageError("at least one host is due")
         self._backoff = backoff
         self._stable_after = stable_after
@@ -70,9 +82,9 @@ class Hosts(Generic[H]):
         The one due first is tried first; among those due, the one that failed least often.
         """
         candidates = [
-            (max(record.due, now), record.failures, self._rank(record), record.place, host)
-            for host, record in self._records.items()
-            if record.due is not None
+            (max(record.due, now), record.failures, self._rank(place), place, host)
+            for place, host in enumerate(self._hosts)
+            if (record := self._records.get(host, _NEW)).due is not None
         ]
         if not candidates:
             return None
@@ -96,7 +108,8 @@ class Hosts(Generic[H]):
         self._connected_at = None
         if self._outage_began is None:
             self._outage_began = now
-        self._count_failure(self._records[host], now, now - self._outage_began, pause)
+        record = self._records.setdefault(host, _Record())
+        self._count_failure(record, now, now - self._outage_began, pause)
 
     def _count_failure(
         self, record: _Record, now: float, elapsed: float, pause: float = 0.0
@@ -118,5 +131,5 @@ class Hosts(Generic[H]):
             if had_failed:
                 self._count_failure(record, now, 0.0)
 
-    def _rank(self, record: _Record) -> float:
-        return self._chance.random() if self._shuffle else record.place
+    def _rank(self, place: int) -> float:
+        return self._chance.random() if self._shuffle else place

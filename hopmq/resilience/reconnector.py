@@ -27,6 +27,18 @@ class Reconnector:
         last_error: Why the last one failed, if it did.
     """
 
+    __slots__ = (
+        "_host",
+        "_hosts",
+        "_plans",
+        "_reasons",
+        "_recovery",
+        "_refusals",
+        "_renewal",
+        "attempts",
+        "last_error",
+    )
+
     def __init__(
         self, plans: Sequence[Plan], recovery: Recovery | None, renewal: Renewal | None = None
     ) -> None:

@@ -32,31 +32,70 @@ _PATIENCE: Final = 1.0
 class ConnectionKeeper:
     """Bring a connection back, and what was on it; the client's `Keeper`.
 
-    One task at a time does the work, and none is there while there is nothing to do.
-
-    Attributes:
-        record: What the connection has declared.
+    One task at a time does the work, and none is there while there is nothing to do. Idle
+    connections are many, so what this takes is made when it is needed first.
     """
+
+    __slots__ = (
+        "_ending",
+        "_lost_at",
+        "_lost_by",
+        "_reconnector",
+        "_record",
+        "_recovery",
+        "_reopening",
+        "_restoration",
+        "_session",
+        "_task",
+        "_topology",
+    )
 
     def __init__(self, recovery: Recovery, reconnector: Reconnector) -> None:
         """Wait for a connection to look after."""
-        self.record: TopologyLedger = TopologyLedger(recovery.recover)
         self._recovery = recovery
         self._reconnector = reconnector
         self._session: Session
-        self._restoration: Restoration
+        self._topology: TopologyChannel
+        self._record: TopologyLedger | None = None
+        self._restoration: Restoration | None = None
+        self._reopening: Reopening | None = None
         self._task: asyncio.Task[None] | None = None
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: list[asyncio.Task[None]] = []
         self._lost_at = 0.0
         self._lost_by: ConnectionClosed | None = None
-        self._reopening = Reopening(recovery.entity_backoff, recovery.stable_after)
 
     def look_after(self, session: Session, topology: TopologyChannel) -> None:
         """Keep this connection."""
         self._session = session
-        self._restoration = Restoration(
-            session, topology, self.record, self._recovery.entity_backoff, self._reopening
-        )
+        self._topology = topology
+
+    @property
+    def record(self) -> TopologyLedger:
+        """What the connection has declared."""
+        if self._record is None:
+            self._record = TopologyLedger(self._recovery.recover)
+        return self._record
+
+    @property
+    def reopening(self) -> Reopening:
+        """When channels that were closed for a mistake are opened again."""
+        if self._reopening is None:
+            recovery = self._recovery
+            self._reopening = Reopening(recovery.entity_backoff, recovery.stable_after)
+        return self._reopening
+
+    @property
+    def restoration(self) -> Restoration:
+        """What is missing."""
+        if self._restoration is None:
+            self._restoration = Restoration(
+                self._session,
+                self._topology,
+                self.record,
+                self._recovery.entity_backoff,
+                self.reopening,
+            )
+        return self._restoration
 
     # --- for the connection ------------------------------------------------------------------
 
@@ -73,9 +112,9 @@ class ConnectionKeeper:
 
     def keep_channel(self, channel: Channel, error: ChannelClosed) -> bool:
         """Open it again where a consumer that was brought back cost it, or as it is wished."""
-        reopened = self._restoration.has_cost(channel, error) or (
+        reopened = self.restoration.has_cost(channel, error) or (
             reopens(self._recovery, error)
-            and self._reopening.lost(channel, self._session.loop.time())
+            and self.reopening.lost(channel, self._session.loop.time())
         )
         self._session.lifecycle.tell(
             ChannelLost(
@@ -96,7 +135,7 @@ class ConnectionKeeper:
         """
         if self.record.is_doomed(consumer.queue):
             return False
-        self._restoration.miss_consumer(consumer, error)
+        self.restoration.miss_consumer(consumer, error)
         self._heal()
         return True
 
@@ -112,9 +151,9 @@ class ConnectionKeeper:
         """See to what is missing, now; a recovery under way will come to it."""
         # A task that is done has looked for the last time, though nobody was told so yet.
         if self._task is None or self._task.done():
-            self._start(self._restoration.complete())
+            self._start(self.restoration.complete())
         else:
-            self._restoration.wake()
+            self.restoration.wake()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         self._cancel()
@@ -125,11 +164,12 @@ class ConnectionKeeper:
     def _cancel(self) -> None:
         task, self._task = self._task, None
         if task is not None:
-            self._ending.add(task)
+            self._ending.append(task)
             task.cancel()
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._ending.discard(task)
+        if task in self._ending:
+            self._ending.remove(task)
         if self._task is task:
             self._task = None
         if task.cancelled() or (error := task.exception()) is None:
@@ -145,7 +185,7 @@ class ConnectionKeeper:
             session.end(self._given_up())
             return
         session.attach(new_link)
-        self._restoration.begin()
+        self.restoration.begin()
         try:
             complete = await self._restore()
         except ConnectionClosed:
@@ -165,13 +205,13 @@ class ConnectionKeeper:
             )
         )
         if not complete:
-            await self._restoration.complete()
+            await self.restoration.complete()
 
     async def _restore(self) -> bool:
-        await self._restoration.rebuild()
+        await self.restoration.rebuild()
         resuming = self._session.loop.call_later(_PATIENCE, self._resume)
         try:
-            complete = await self._restoration.start_consumers()
+            complete = await self.restoration.start_consumers()
         finally:
             resuming.cancel()
         self._resume()

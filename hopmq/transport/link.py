@@ -36,9 +36,36 @@ class Link(asyncio.BufferedProtocol):
 
     Attributes:
         core: The state machine.
+        on_events: Called with what the core has found in what was read.
+        on_writable: Called when the transport's buffer has room again.
         lost: Done when the socket is closed.
         write_paused: True while the transport's own buffer is full.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_abort_timer",
+        "_clock",
+        "_flush_scheduled",
+        "_loop",
+        "_on_made",
+        "_read_paused",
+        "_rechecking",
+        "_socket",
+        "_time",
+        "_timer",
+        "_timer_at",
+        "_trace_in",
+        "_trace_out",
+        "_transport",
+        "_was_open",
+        "core",
+        "get_buffer",
+        "lost",
+        "on_events",
+        "on_writable",
+        "write_paused",
+    )
 
     def __init__(
         self,
@@ -56,13 +83,13 @@ class Link(asyncio.BufferedProtocol):
         `on_made` is called when there is a transport: with TLS, that may never be.
         """
         self.core: ConnectionCore = core
+        self.on_events: Callable[[list[CoreEvent]], None] = on_events
+        self.on_writable: Callable[[], None] = on_writable
         self.lost: asyncio.Future[None] = loop.create_future()
         self.write_paused: bool = False
         self._loop = loop
         self._clock: Timers = clock or loop
         self._time: Callable[[], float] = self._clock.time
-        self._on_events = on_events
-        self._on_writable = on_writable
         self._on_made = on_made
         self._transport: asyncio.Transport | None = None
         self._flush_scheduled = False
@@ -73,12 +100,12 @@ class Link(asyncio.BufferedProtocol):
         self._abort_timer: asyncio.TimerHandle | None = None
         self._rechecking = False
         self._socket: tuple[int, int] | None = None
+        self._trace_in: Callable[[int], None] | None = None
         self._trace_out: WireTrace | None = None
+        # Reads go into the decoder's own buffer; its bound method saves a call per read.
+        self.get_buffer: Callable[[int], memoryview] = core.get_buffer  # type: ignore[assignment]
         if trace_logger.isEnabledFor(logging.DEBUG):
             self._start_trace(name)
-        else:
-            # The bound method of the decoder saves a call per read.
-            self.get_buffer = core.get_buffer  # type: ignore[method-assign, assignment]
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -105,12 +132,10 @@ class Link(asyncio.BufferedProtocol):
             self._on_made()
         self.flush()
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Return the decoder's own buffer, so that reads need no copy."""
-        return self.core.get_buffer(sizehint)
-
     def buffer_updated(self, nbytes: int) -> None:
         """Hand the bytes just read to the core."""
+        if self._trace_in is not None:
+            self._trace_in(nbytes)
         self.core.received(nbytes, self._time())
         self._pass_on_events()
 
@@ -137,7 +162,7 @@ class Link(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """Let publishers go on."""
         self.write_paused = False
-        self._on_writable()
+        self.on_writable()
 
     # --- in a child of the process -----------------------------------------------------------
 
@@ -239,7 +264,7 @@ class Link(asyncio.BufferedProtocol):
     def _pass_on_events(self) -> None:
         events = self.core.events()
         if events:
-            self._on_events(events)
+            self.on_events(events)
         # A close-ok is no event: the close was one.
         if events or self.core.state is ConnectionState.CLOSED:
             self.flush()
@@ -256,12 +281,11 @@ class Link(asyncio.BufferedProtocol):
             view = self.core.get_buffer(sizehint)
             return view
 
-        def buffer_updated(nbytes: int) -> None:
+        def received(nbytes: int) -> None:
             trace_in.feed(bytes(view[:nbytes]))
-            Link.buffer_updated(self, nbytes)
 
-        self.get_buffer = get_buffer  # type: ignore[method-assign]
-        self.buffer_updated = buffer_updated  # type: ignore[method-assign]
+        self.get_buffer = get_buffer
+        self._trace_in = received
 
     # --- time --------------------------------------------------------------------------------
 

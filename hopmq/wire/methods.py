@@ -52,8 +52,7 @@ def new_method(kind: type[_FrameT], **fields: object) -> _FrameT:
         TypeError: When the method has no argument of that name.
     """
     method = kind.__new__(kind)
-    for name in kind.__slots__:
-        default = _DEFAULTS[kind.amqp_type(name)]
+    for name, default in PLANS[kind.index].defaults:
         setattr(method, name, fields.pop(name, {} if default is None else default))
     if fields:
         raise TypeError(f"{kind.name} has no argument {', '.join(map(repr, fields))}")
@@ -117,7 +116,7 @@ def _steps_of(kind: type[Frame]) -> tuple[Step, ...]:
 class Plan:
     """How to encode and decode the arguments of one method."""
 
-    __slots__ = ("class_id", "index", "kind", "name", "steps")
+    __slots__ = ("class_id", "defaults", "index", "kind", "name", "steps")
 
     def __init__(self, kind: type[Frame]) -> None:
         """Read pamqp's tables once."""
@@ -126,6 +125,9 @@ class Plan:
         self.index: bytes = kind.index.to_bytes(4, "big")
         self.class_id: int = kind.index >> 16
         self.steps: tuple[Step, ...] = _steps_of(kind)
+        self.defaults: list[tuple[str, object]] = [
+            (name, _DEFAULTS[kind.amqp_type(name)]) for name in kind.__slots__
+        ]
 
 
 PLANS: Final[dict[int, Plan]] = {index: Plan(kind) for index, kind in INDEX_MAPPING.items()}
