@@ -1,16 +1,17 @@
 """Memory of what does nothing: bytes for each idle connection, channel and consumer.
 
-A client in this process, an embedded broker in another. After one of each as a warm-up, connections are
-opened, then channels on the first of them, then consumers on the first of those; each figure is the
-difference over all of a kind, divided by their number:
+A client in one process, an embedded broker in another. After one of each as a warm-up, connections are
+opened, then channels on one of them, then consumers of each kind on another channel; a figure is the
+growth over all of a kind, divided by their number:
 
-- traced: bytes that are in use and were asked of Python's allocators (tracemalloc), with asyncio's own
-  objects: transport, socket, selector key, timers. Objects as they are, and their tables.
-- resident: growth of the process (RSS), which adds malloc's and the allocator's own share, and what
-  C libraries hold. Measured in another process, without tracemalloc.
-- buffers: of `traced`, what received bytes wait in: it grows with what arrives, and shrinks again.
+- traced: bytes in use that were asked of Python's allocators (tracemalloc), by HopMQ and by asyncio:
+  transport, socket, timers, tables and all. Most exact, and the same in every run.
+- resident: growth of the process, which adds what the allocators keep for themselves. From a process
+  of its own, without tracemalloc.
+- buffer: the part of a connection that received bytes wait in. It begins with 4 KiB, grows with what
+  arrives, and is given back.
 
-Sockets' buffers in the kernel are not counted.
+Sockets' buffers in the kernel are not counted, nor is what an idle connection's broker has.
 """
 
 import argparse
@@ -23,168 +24,164 @@ import sys
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Protocol
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "broker"))
 
 from serving import embedded
 
 import hopmq
-from hopmq import Channel, Connection
+from hopmq import Connection, Message
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-KINDS = ("connection", "channel", "consumer")
-BUFFERS = ("*receive_buffer*",)
+CONNECT_TIMEOUT = 1.0
+KINDS = (
+    "connection",
+    "channel",
+    "consumer, iterated",
+    "consumer, plain callback",
+    "consumer, coroutine",
+)
 
 
-def resident() -> int:
-    """Return the bytes of memory that this process has."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+class Look(Protocol):
+    """Takes a figure of each kind."""
 
+    figures: dict[str, float]
 
-async def settle() -> None:
-    """Let the loop come to rest, and drop what is garbage."""
-    for _ in range(3):
-        await asyncio.sleep(0.05)
-        gc.collect()
+    def before(self) -> None:
+        """Remember what is there."""
 
-
-async def measure(url: str, counts: dict[str, int], observe: Callable[[str], None]) -> None:
-    """Open everything, with a look in between."""
-    kept: list[Connection | Channel | hopmq.Consumer] = []
-
-    async def idle(_: hopmq.Message) -> None: ...
-
-    async def connection() -> None:
-        kept.append(await hopmq.connect(url))
-
-    warm = await hopmq.connect(url)
-    on_it = await warm.channel()
-    await on_it.declare_queue("idle", durable=False)
-    await on_it.consume("idle", idle)
-
-    async def channel() -> None:
-        kept.append(await warm.channel())
-
-    async def consumer() -> None:
-        kept.append(await on_it.consume("idle", idle))
-
-    make: dict[str, Callable[[], Awaitable[None]]] = {
-        "connection": connection,
-        "channel": channel,
-        "consumer": consumer,
-    }
-    for kind in KINDS:
-        await make[kind]()
-    for kind in KINDS:
-        await settle()
-        observe("before")
-        for _ in range(counts[kind]):
-            await make[kind]()
-        await settle()
-        observe(kind)
-    for each in kept:
-        if isinstance(each, Connection):
-            await each.close()
-    await warm.close()
+    def after(self, kind: str, count: int) -> None:
+        """Compare with that."""
 
 
 class Traced:
-    """Bytes by tracemalloc, and the lines that asked for them."""
+    """Bytes by tracemalloc, and the lines that asked for most of them."""
 
-    def __init__(self, counts: dict[str, int], where: int) -> None:
-        """Show the `where` largest lines of each kind."""
-        self.counts = counts
-        self.where = where
+    def __init__(self, where: int) -> None:
         self.figures: dict[str, float] = {}
+        self._where = where
         tracemalloc.start()
 
-    def __call__(self, kind: str) -> None:
-        """Look."""
-        gc.collect()
-        snapshot = tracemalloc.take_snapshot().filter_traces(
-            [tracemalloc.Filter(False, tracemalloc.__file__), tracemalloc.Filter(False, __file__)]
-        )
-        if kind == "before":
-            self.before = snapshot
-            return
-        count = self.counts[kind]
-        changes = snapshot.compare_to(self.before, "lineno")
+    def _take(self) -> tracemalloc.Snapshot:
+        own = [tracemalloc.Filter(False, name) for name in (tracemalloc.__file__, __file__)]
+        return tracemalloc.take_snapshot().filter_traces(own)
+
+    def before(self) -> None:
+        self._before = self._take()
+
+    def after(self, kind: str, count: int) -> None:
+        changes = self._take().compare_to(self._before, "lineno")
         self.figures[kind] = sum(change.size_diff for change in changes) / count
-        if kind == "connection":
-            buffers = sum(
-                change.size_diff
-                for change in changes
-                if "receive_buffer" in change.traceback[0].filename
-            )
-            self.figures["buffers"] = buffers / count
-        for change in changes[: self.where]:
-            frame = change.traceback[0]
-            print(
-                f"  {kind}: {change.size_diff / count:8.1f} in {change.count_diff / count:5.1f}"
-                f"  {frame.filename}:{frame.lineno}",
-                file=sys.stderr,
-            )
+        for change in changes[: self._where]:
+            size, blocks = change.size_diff / count, change.count_diff / count
+            sys.stderr.write(f"{kind}: {size:8.1f} in {blocks:4.1f} at {change.traceback[0]}\n")
 
 
 class Resident:
     """Growth of the process."""
 
-    def __init__(self, counts: dict[str, int]) -> None:
-        """Count from the first look on."""
-        self.counts = counts
+    def __init__(self) -> None:
         self.figures: dict[str, float] = {}
 
-    def __call__(self, kind: str) -> None:
-        """Look."""
-        if kind == "before":
-            self.before = resident()
-        else:
-            self.figures[kind] = (resident() - self.before) / self.counts[kind]
+    def _take(self) -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+
+    def before(self) -> None:
+        self._before = self._take()
+
+    def after(self, kind: str, count: int) -> None:
+        self.figures[kind] = (self._take() - self._before) / count
 
 
-def main() -> None:
-    """Print a table, or with `--look` one measurement of this process."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--connections", type=int, default=200)
-    parser.add_argument("--channels", type=int, default=1000)
-    parser.add_argument("--consumers", type=int, default=1000)
-    parser.add_argument("--where", type=int, default=0, help="largest lines to show")
-    parser.add_argument("--url", help="of a broker that runs already")
-    parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
-    parser.add_argument("--look", choices=("traced", "resident"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    counts = dict(zip(KINDS, (options.connections, options.channels, options.consumers)))
-    if options.look:
-        looks = Traced(counts, options.where) if options.look == "traced" else Resident(counts)
-        factory = None
-        if options.loop == "uvloop":
-            import uvloop
+async def measure(url: str, counts: dict[str, int], look: Look) -> None:
+    """Open everything, one kind after the other."""
+    connections: list[Connection] = []
+    kept: list[object] = []
 
-            factory = uvloop.new_event_loop
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(measure(options.url, counts, looks))
-        print(json.dumps(looks.figures))
-        return
-    with embedded() as broker:
-        print(hopmq.speedups_reason, file=sys.stderr)
-        rows = {look: _in_another(broker.url, look) for look in ("traced", "resident")}
-    print("| KiB for each | " + " | ".join(rows) + " |")
-    print("| --- |" + " --: |" * len(rows))
-    for kind in (*KINDS, "buffers"):
-        figures = (row.get(kind) for row in rows.values())
-        cells = ("" if each is None else f"{each / 1024:.2f}" for each in figures)
-        print(f"| {kind} | {' | '.join(cells)} |")
+    async def coroutine(_: Message) -> None: ...
+
+    def callback(_: Message) -> None: ...
+
+    async def connect() -> None:
+        connections.append(await hopmq.connect(url, connect_timeout=CONNECT_TIMEOUT))
+
+    await connect()
+    await connect()
+    channel = await connections[0].channel()
+    await channel.declare_queue("idle", durable=False)
+
+    async def consume(handler: Callable[[Message], object] | None) -> None:
+        kept.append(await channel.consume("idle", handler))
+
+    async def open_channel() -> None:
+        kept.append(await connections[0].channel())
+
+    make: dict[str, Callable[[], Awaitable[None]]] = {
+        "connection": connect,
+        "channel": open_channel,
+        "consumer, iterated": lambda: consume(None),
+        "consumer, plain callback": lambda: consume(callback),
+        "consumer, coroutine": lambda: consume(coroutine),
+    }
+    for kind in KINDS:
+        await make[kind]()
+    for kind in KINDS:
+        gc.collect()
+        look.before()
+        for _ in range(counts[kind.partition(",")[0]]):
+            await make[kind]()
+        # asyncio keeps the timer of a time limit that was cancelled until it would be due.
+        await asyncio.sleep(CONNECT_TIMEOUT + 0.2)
+        gc.collect()
+        look.after(kind, counts[kind.partition(",")[0]])
+    room = connections[-1]._session.core.get_buffer(-1)
+    look.figures["buffer"] = sys.getsizeof(room.obj)
+    for connection in connections:
+        await connection.close()
 
 
-def _in_another(url: str, look: str) -> dict[str, float]:
+def looked(url: str, how: str, options: list[str]) -> dict[str, float]:
+    """Return the figures that another process finds."""
     done = subprocess.run(
-        [sys.executable, __file__, *sys.argv[1:], "--url", url, "--look", look],
+        [sys.executable, __file__, *options, "--url", url, "--look", how],
         stdout=subprocess.PIPE,
         check=True,
         text=True,
     )
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
+
+
+def main() -> None:
+    """Print a table, or with `--look` the figures of this process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--connections", type=int, default=200)
+    parser.add_argument("--channels", type=int, default=1000)
+    parser.add_argument("--consumers", type=int, default=1000)
+    parser.add_argument("--where", type=int, default=0, help="lines of the code to show")
+    parser.add_argument("--url", help=argparse.SUPPRESS)
+    parser.add_argument("--look", choices=("traced", "resident"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.look:
+        counts = {
+            "connection": options.connections,
+            "channel": options.channels,
+            "consumer": options.consumers,
+        }
+        look: Look = Traced(options.where) if options.look == "traced" else Resident()
+        asyncio.run(measure(options.url, counts, look))
+        sys.stdout.write(json.dumps(look.figures))
+        return
+    with embedded() as broker:
+        traced, resident = (looked(broker.url, how, sys.argv[1:]) for how in ("traced", "resident"))
+    print("| KiB for each | traced | resident |")
+    print("| --- | --: | --: |")
+    for kind in KINDS:
+        print(f"| {kind} | {traced[kind] / 1024:.2f} | {resident[kind] / 1024:.2f} |")
+    buffer = traced["buffer"]
+    print(f"| connection without its buffer | {(traced['connection'] - buffer) / 1024:.2f} | |")
 
 
 if __name__ == "__main__":
