@@ -11,6 +11,7 @@ from typing import Any
 from cores import pinned
 from roster import Client
 
+SYNTHETIC = "synthetic peer"
 CALIBRATION = 1000
 """Messages of the run that finds out how many take the time wanted."""
 MOST = 3_000_000
@@ -56,7 +57,9 @@ class Case:
             words[0] = self.interpreter
         words += [self.scenario, "--url", url, "--count", str(count)]
         words += ["--body", str(self.body), "--properties", self.properties]
-        words += ["--window", str(window), "--prefetch", str(prefetch), "--queue", self.queue]
+        words += ["--window", str(window), "--prefetch", str(prefetch)]
+        # The synthetic peer is told when to stop: what a client reads beyond would be counted.
+        words += ["--queue", f"{self.queue}-{count}" if self.target == SYNTHETIC else self.queue]
         if self.loop:
             words += ["--loop", self.loop]
         if self.queue_type:

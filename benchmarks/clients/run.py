@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cases import CALIBRATION, Case, Result, Sample, run_once, suitable_count
+from cases import CALIBRATION, SYNTHETIC, Case, Result, Sample, run_once, suitable_count
 from cores import client_and_peer
 from interpreters import prepared
 from roster import SCENARIOS, Client, roster
@@ -23,7 +23,6 @@ from synthetic_peer import synthetic_peer
 from tables import SHOWN, as_json, markdown
 
 RESULTS = Path(__file__).parents[2] / "build" / "benchmarks" / "clients.json"
-SYNTHETIC = "synthetic peer"
 MOST_IN_BROKER = 200_000
 """Messages of one run against a real broker, which keeps them in memory."""
 

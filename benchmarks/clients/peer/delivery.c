@@ -1,4 +1,4 @@
-/* Deliveries: an endless supply of them, as many at once as the prefetch allows. */
+/* Deliveries: as many as the queue's name says, and at once as many as the prefetch allows. */
 #include "peer.h"
 
 #include <stdio.h>
@@ -40,13 +40,16 @@ static void put_properties(struct buffer *out, const char *set) {
     }
 }
 
-/* The queue's name says what is in it: bench-BODY-PROPERTIES, such as bench-100-three. */
+/* The queue's name says what is in it: bench-BODY-PROPERTIES-COUNT, such as bench-100-three-5000.
+   Without a count there is no end of it. */
 static void put_delivery(struct buffer *out, struct connection *connection,
                          struct consumer *consumer, const struct text *queue) {
     char name[SHORT_MAX + 1] = "", set[SHORT_MAX + 1] = "none";
     unsigned long long size = 100;
     memcpy(name, queue->bytes, queue->length);
-    sscanf(name, "bench-%llu-%[a-z]", &size, set);
+    unsigned long long left = UINT64_MAX;
+    sscanf(name, "bench-%llu-%[a-z]-%llu", &size, set, &left);
+    consumer->left = left;
     uint16_t channel = consumer->channel->number;
 
     size_t begun = begin_method(out, channel, 60, 60);
@@ -188,6 +191,9 @@ static size_t number_block(struct consumer *consumer) {
     size_t count = consumer->count;
     if (consumer->prefetch > 0 && consumer->prefetch - consumer->unsettled < count)
         count = consumer->prefetch - consumer->unsettled;
+    if (consumer->left < count)
+        count = consumer->left;
+    consumer->left -= count;
     uint8_t *at = consumer->block + consumer->tag_at;
     for (size_t n = 0; n < count; n++, at += consumer->one) {
         uint64_t wire = __builtin_bswap64(next_tag(channel, consumer->no_ack ? 0 : consumer->id));

@@ -2,8 +2,8 @@
 
    Usage: peer [PORT]; prints the port it listens on at 127.0.0.1, and serves until it is killed or
    its parent ends. It takes every publish and keeps none, confirms all of a read at once, and
-   delivers without end what the queue's name says: bench-BODY-PROPERTIES, with the body's size in
-   bytes and none, three or ten. A request to whatever queue with a direct reply-to is answered by
+   delivers what the queue's name says: bench-BODY-PROPERTIES-COUNT, with the body's size in bytes,
+   none, three or ten, and how many; without end if that is left out. A request to whatever queue with a direct reply-to is answered by
    its own body. What it does not know ends it with a message: a benchmark must not go on. */
 #define _GNU_SOURCE
 #include "peer.h"
@@ -114,10 +114,8 @@ static bool read_in(struct connection *connection) {
             put_bytes(in, arrived + used, length - used);
         confirm_all(connection);
         write_out(connection);
-        if (connection->closing) {
-            shutdown(connection->socket, SHUT_WR);
-            return false;
-        }
+        if (connection->closing)
+            return true;
         if (length < READ_SIZE && !connection->hung_up)
             return true; /* an edge will tell of more */
     }
@@ -125,12 +123,20 @@ static bool read_in(struct connection *connection) {
     return true;
 }
 
+/* Tell whether close-ok is out, which may have to wait behind deliveries. */
+static bool closed(const struct connection *connection) {
+    return connection->closing && connection->block == NULL &&
+           connection->out.start == connection->out.end;
+}
+
 static void serve(struct connection *connection) {
-    if (!read_in(connection)) {
+    bool open = read_in(connection);
+    if (open)
+        write_out(connection);
+    if (!open || closed(connection)) {
+        shutdown(connection->socket, SHUT_WR);
         hang_up(connection);
-        return;
     }
-    write_out(connection);
 }
 
 static void accept_all(int listener) {

@@ -28,6 +28,7 @@ struct consumer {
     uint16_t id; /* its place among the consumers of the channel, from 1 */
     bool live, no_ack;
     uint32_t prefetch, unsettled;
+    uint64_t left; /* how many more there are for it */
     /* Ready deliveries one behind the other, alike but for their delivery tags. */
     uint8_t *block;
     size_t one, count, tag_at;
