@@ -13,7 +13,7 @@ HATCH_VERSION = 1.18.*
 HATCH = .hatch/bin/hatch
 RUN = HATCH_DATA_DIR=$(CURDIR)/.hatch/data $(HATCH) run
 
-COMMANDS = demo test test-pure cov lint format types schemas docs bench bench-full fuzz fuzz-broker sanitize drifts \
+COMMANDS = demo test test-pure cov lint format types schemas docs bench bench-full bench-peers fuzz fuzz-broker sanitize drifts \
 	brokers check build
 
 .DEFAULT_GOAL = help
@@ -45,6 +45,7 @@ help:
 	@echo "make schemas   pyproject.toml and the workflow against their schemas"
 	@echo "make bench     benchmarks of the codecs, and of the clients that are installed"
 	@echo "make bench-full  all clients, bodies, properties and kinds of queue; takes hours"
+	@echo "make bench-peers  the other clients that HopMQ is measured against, installed and built"
 	@echo "make fuzz      mutated frames through both codecs"
 	@echo "make fuzz-broker  altered conversations with the embedded broker"
 	@echo "make chaos MINUTES=5 SEED=1  break a cluster at random, lose nothing"
