@@ -13,8 +13,8 @@ HATCH_VERSION = 1.18.*
 HATCH = .hatch/bin/hatch
 RUN = HATCH_DATA_DIR=$(CURDIR)/.hatch/data $(HATCH) run
 
-COMMANDS = demo test test-pure cov lint format types schemas docs bench bench-full bench-peers fuzz fuzz-broker sanitize drifts \
-	brokers check build
+COMMANDS = demo test test-pure cov lint format types schemas docs bench bench-full bench-peers \
+	guard fuzz fuzz-broker sanitize drifts brokers check build
 
 .DEFAULT_GOAL = help
 .PHONY: help chaos clean clean-env $(COMMANDS)
@@ -46,6 +46,7 @@ help:
 	@echo "make bench     benchmarks of the codecs, and of the clients that are installed"
 	@echo "make bench-full  all clients, bodies, properties and kinds of queue; takes hours"
 	@echo "make bench-peers  the other clients that HopMQ is measured against, installed and built"
+	@echo "make guard     instructions of hot paths, compared with what was committed (valgrind)"
 	@echo "make fuzz      mutated frames through both codecs"
 	@echo "make fuzz-broker  altered conversations with the embedded broker"
 	@echo "make chaos MINUTES=5 SEED=1  break a cluster at random, lose nothing"

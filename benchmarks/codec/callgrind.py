@@ -1,22 +1,17 @@
 """Count the instructions of one message, with valgrind's callgrind, and compare with pamqp.
 
-Each work is done a few times and then many times, and the difference counts: what surrounds
-the work falls out. Instructions hardly vary from run to run, as times do.
-
-    python benchmarks/codec/callgrind.py                 the main paths
-    python benchmarks/codec/callgrind.py --all
+python benchmarks/codec/callgrind.py                 the main paths
+python benchmarks/codec/callgrind.py --all
 """
 
 import argparse
-import os
-import re
-import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "guard"))
+
 from engines import engines
+from marks import counted, mark
 from work import BATCH, WORK
 
 MAIN = (
@@ -33,11 +28,6 @@ MAIN = (
 FEW, MANY = 3, 13
 
 
-def mark() -> None:
-    """Call a function of the C library that callgrind is told to write its counts at."""
-    os.getloadavg()
-
-
 def run_here(engine_name: str, names: list[str]) -> None:
     """Do the works in this process, with a mark around each count of calls."""
     engine = next(engine for engine in engines() if engine.name == engine_name)
@@ -50,39 +40,10 @@ def run_here(engine_name: str, names: list[str]) -> None:
             mark()
 
 
-def counts(engine: str, names: list[str]) -> list[int]:
-    """Return the instructions between one mark and the next, in order."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out"
-        run = subprocess.run(
-            [
-                *("valgrind", "--tool=callgrind", "--dump-before=getloadavg"),
-                f"--callgrind-out-file={out}",
-                *(sys.executable, str(Path(__file__).resolve()), "--here", engine, *names),
-            ],
-            env={**os.environ, "PYTHONHASHSEED": "0"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if run.returncode:
-            raise SystemExit(run.stderr)
-        parts = sorted(Path(folder).glob("out.*"), key=lambda part: int(part.suffix[1:]))
-        return [total(part.read_text()) for part in parts]
-
-
-def total(dump: str) -> int:
-    """Return the instructions of one dump."""
-    found = re.search(r"^(?:totals|summary): (\d+)", dump, re.MULTILINE)
-    if found is None:
-        raise SystemExit("callgrind has written no total")
-    return int(found[1])
-
-
 def per_message(engine: str, names: list[str]) -> list[float]:
     """Return the instructions of one message, ack or table, for each work."""
-    # The first dump is the start of the process; then calls and what lies between take turns.
-    found = counts(engine, names)[1::2]
+    # Calls and what lies between take turns.
+    found = counted([sys.executable, str(Path(__file__).resolve()), "--here", engine, *names])[::2]
     pairs = zip(found[::2], found[1::2], strict=True)
     return [(many - few) / (MANY - FEW) / BATCH for few, many in pairs]
 
@@ -96,8 +57,6 @@ def main() -> None:
     if options.here:
         run_here(options.here[0], options.here[1:])
         return
-    if not shutil.which("valgrind"):
-        raise SystemExit("valgrind is not installed")
     names = list(WORK if options.all else MAIN)
     found = [engine.name for engine in engines()]
     columns = {engine: per_message(engine, names) for engine in found}

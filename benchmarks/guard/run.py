@@ -1,0 +1,114 @@
+"""Count the instructions of five hot paths, and fail where one costs more than was committed.
+
+    python benchmarks/guard/run.py              compare with expected.json
+    python benchmarks/guard/run.py --update     write what is counted now into it
+
+Counts depend on how the interpreter was built, so each build has counts of its own. For one that
+has none, the guard says so and holds nothing, or fails with --require.
+"""
+
+import argparse
+import asyncio
+import json
+import platform
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+from marks import counted, mark
+from paths import FEW, MANY, PATHS, WARM_UP
+
+import hopmq
+
+EXPECTED = Path(__file__).parent / "expected.json"
+TOLERANCE = 0.05
+
+
+def build() -> str:
+    """Name what counts depend on: the interpreter, who compiled it, the machine, the codec."""
+    flags = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    return ", ".join(
+        (
+            f"{platform.python_implementation()} {platform.python_version()}",
+            "optimized" if "--enable-optimizations" in flags else "not optimized",
+            platform.python_compiler(),
+            platform.machine(),
+            "compiled codec" if hopmq.speedups_enabled else "pure codec",
+        )
+    )
+
+
+def run_here() -> None:
+    """Run every path in this process, with marks around few and many messages."""
+
+    async def run(name: str) -> None:
+        async with PATHS[name]() as work:
+            await work(WARM_UP)
+            mark()
+            await work(FEW)
+            mark()
+            await work(MANY)
+            mark()
+
+    for name in PATHS:
+        asyncio.run(run(name))
+
+
+def per_message() -> dict[str, int]:
+    """Return the instructions of one message on each path."""
+    found = counted([sys.executable, str(Path(__file__).resolve()), "--here"])
+    pairs = zip(found[0::3], found[1::3], strict=True)
+    costs = [round((many - few) / (MANY - FEW)) for few, many in pairs]
+    return dict(zip(PATHS, costs, strict=True))
+
+
+def comparison(expected: Mapping[str, int], counts: Mapping[str, int]) -> tuple[str, bool]:
+    """Return a table of both, and whether no path costs too much."""
+    lines = ["| path | expected | counted | change |", "|---|--:|--:|--:|"]
+    held = True
+    for name, count in counts.items():
+        before = expected.get(name)
+        if before is None:
+            lines.append(f"| {name} | - | {count:,} | new |")
+            held = False
+            continue
+        change = count / before - 1
+        verdict = ""
+        if change > TOLERANCE:
+            verdict, held = f" above {TOLERANCE:+.0%}", False
+        elif change < -TOLERANCE:
+            verdict = ", write it down with --update"
+        lines.append(f"| {name} | {before:,} | {count:,} | {change:+.1%}{verdict} |")
+    return "\n".join(lines), held
+
+
+def main() -> int:
+    """Print the comparison; 0 when it holds."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--update", action="store_true", help="write the counts down")
+    parser.add_argument("--require", action="store_true", help="fail for a build without counts")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.here:
+        run_here()
+        return 0
+    counts = per_message()
+    expected: dict[str, dict[str, int]] = json.loads(EXPECTED.read_text(encoding="utf-8"))
+    print(f"instructions per message: {build()}\n")
+    table, held = comparison(expected.get(build(), {}), counts)
+    print(table)
+    if given.update:
+        expected[build()] = counts
+        EXPECTED.write_text(json.dumps(expected, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        return 0
+    if build() not in expected:
+        print(f"\nno counts of this build are in {EXPECTED.name}: nothing is held")
+        return 1 if given.require else 0
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
