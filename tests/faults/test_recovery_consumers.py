@@ -53,14 +53,14 @@ async def test_each_consumer_has_its_own_prefetch_again(
 async def test_what_goes_missing_in_the_turn_in_which_a_recovery_ends_is_seen_to(
     connection: Connection, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attempt, passes, again = Restoration.attempt, 0, asyncio.Event()
+    start_consumers, passes, again = Restoration.start_consumers, 0, asyncio.Event()
     keeper = connection._session.keeper
     assert isinstance(keeper, ConnectionKeeper)
 
     async def counted(restoration: Restoration) -> bool:
         nonlocal passes
         passes += 1
-        complete = await attempt(restoration)
+        complete = await start_consumers(restoration)
         assert complete
         if passes == 1:
             # Runs when the task is done, and before anybody has heard of that.
@@ -69,7 +69,7 @@ async def test_what_goes_missing_in_the_turn_in_which_a_recovery_ends_is_seen_to
             again.set()
         return complete
 
-    monkeypatch.setattr(Restoration, "attempt", counted)
+    monkeypatch.setattr(Restoration, "start_consumers", counted)
     proxy.disconnect(reset=True)
     await asyncio.wait_for(again.wait(), 5)
 
