@@ -16,9 +16,10 @@ from hopmq.client.channel import Channel
 from hopmq.client.connection import Connection
 from hopmq.client.consumer import Consumer
 from hopmq.client.message import Message
-from hopmq.client.outcome import PublishHandle, Receipt
+from hopmq.client.outcome import PublishHandle
 from hopmq.client.transaction import Transaction
 from hopmq.core.channel import Settlement
+from hopmq.core.pending import Receipt
 from hopmq.entities import Exchange, Queue, QueueInfo
 from hopmq.errors import (
     AccessRefusedError,

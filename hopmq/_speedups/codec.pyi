@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from hopmq.core.confirms import ConfirmLedger as ConfirmLedger
+from hopmq.core.pending import Pending as Pending
+from hopmq.core.pending import Receipt as Receipt
 from hopmq.wire.decode_values import decode_table as decode_table
 from hopmq.wire.decoder import Decoder as Decoder
 from hopmq.wire.encode_values import encode_table as encode_table

@@ -49,7 +49,7 @@ from hopmq.wire.properties import PROPERTY_NAMES, Properties
 
 import_datetime()
 
-CODEC_VERSION = 2
+CODEC_VERSION = 3
 HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 
@@ -86,3 +86,4 @@ include "_events.pxi"
 include "_buffer.pxi"
 include "_assembly.pxi"
 include "_decoder.pxi"
+include "_confirms.pxi"

@@ -70,7 +70,7 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
         self._prefetch = prefetch
         self._prefetch_on_wire = 0
         self._publish_timeout = publish_timeout
-        self._publishing = Publishing(core, window, session.held_back, session.loop, on_disconnect)
+        self._publishing = Publishing(core, window, session, session.loop, on_disconnect)
         self._consumers: dict[str, Consumer] = {}
         self._resumed: asyncio.Future[None] | None = None
         session.listen(core, self)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Container, Iterable
+from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -114,9 +114,9 @@ class Consumer:
             raise UsageError("this consumer has a handler; iterate over one without")
         return self
 
-    async def __anext__(self) -> Message:
+    def __anext__(self) -> Coroutine[Any, Any, Message]:
         """Return the next message."""
-        return await self._inbox.get()
+        return self._inbox.get()
 
     async def wait_closed(self) -> None:
         """Wait until the consumer ends; raise why, unless it was cancelled here."""
@@ -312,14 +312,20 @@ class Consumer:
             message.reject(requeue=True)
 
     def _enqueue(self, message: Message) -> None:
-        self._admit(message)
+        message.context = self._settling
+        if not self.no_ack:
+            self._channel.deliveries.unsettled.add(message.delivery_tag)
         self._inbox.put(message)
 
     def _callback(self, handler: Callable[[Message], object]) -> Callable[[Any], None]:
         def receive(message: Message) -> None:
-            self._admit(message)
+            message.context = self._settling
+            if not self.no_ack:
+                self._channel.deliveries.unsettled.add(message.delivery_tag)
             try:
-                refuse_coroutine(handler(message))
+                result = handler(message)
+                if result is not None:
+                    refuse_coroutine(result)
             except (Exception, asyncio.CancelledError) as error:
                 # The handler is the user's: nothing may pass the reader.
                 self._failed(message, error)

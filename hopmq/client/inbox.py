@@ -3,8 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from hopmq.client.message import Message
+
+_EACH: Final = 256
+"""What a message takes beside its body and properties: without it, empty ones were no burden."""
 
 
 class ReadingBudget:
@@ -16,9 +20,6 @@ class ReadingBudget:
     """
 
     HARD_FACTOR = 8
-
-    EACH = 256
-    """What a message takes beside its body and properties: without it, empty ones were no burden."""
 
     __slots__ = ("_is_awaiting", "_pause", "_resume", "limit", "paused", "unread")
 
@@ -39,14 +40,24 @@ class ReadingBudget:
 
     def add(self, message: Message) -> None:
         """Count a message that arrived."""
-        self.unread += len(message.body) + len(message.raw_properties) + self.EACH
-        if self.unread > self.limit and not self.paused:
-            self._stop_if_allowed()
+        self.unread += len(message.body) + len(message.raw_properties) + _EACH
+        if self.unread > self.limit:
+            self.overrun()
 
     def remove(self, message: Message) -> None:
         """Count a message that was taken."""
-        self.unread -= len(message.body) + len(message.raw_properties) + self.EACH
-        if self.paused and self.unread <= self.limit // 2:
+        self.unread -= len(message.body) + len(message.raw_properties) + _EACH
+        if self.paused:
+            self.eased()
+
+    def overrun(self) -> None:
+        """Stop reading, as more is unread than the limit."""
+        if not self.paused:
+            self._stop_if_allowed()
+
+    def eased(self) -> None:
+        """Read again once half of the limit is free."""
+        if self.unread <= self.limit // 2:
             self.go_on()
 
     def awaiting(self) -> None:
@@ -89,7 +100,10 @@ class Inbox:
     def put(self, message: Message) -> None:
         """Add a message and wake one reader."""
         self._messages.append(message)
-        self._budget.add(message)
+        budget = self._budget
+        budget.unread += len(message.body) + len(message.raw_properties) + _EACH
+        if budget.unread > budget.limit:
+            budget.overrun()
         if self._readers:
             self._wake_one()
 
@@ -99,12 +113,16 @@ class Inbox:
         Raises:
             Whatever `close` was given, once the queue is empty.
         """
-        while not self._messages:
+        messages = self._messages
+        while not messages:
             if self._end is not None:
                 raise self._end()
             await self._wait()
-        message = self._messages.popleft()
-        self._budget.remove(message)
+        message = messages.popleft()
+        budget = self._budget
+        budget.unread -= len(message.body) + len(message.raw_properties) + _EACH
+        if budget.paused:
+            budget.eased()
         return message
 
     def close(self, end: Callable[[], BaseException]) -> None:

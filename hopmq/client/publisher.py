@@ -5,13 +5,15 @@ from collections.abc import AsyncIterable, Iterable
 from datetime import timedelta
 
 from hopmq.client.draft import message_properties
-from hopmq.client.outcome import PublishHandle, Receipt
+from hopmq.client.outcome import PublishHandle
+from hopmq.client.pipeline import Pipeline
 from hopmq.client.publishing import PERSISTENT_ONLY, Publishing, size_of
 from hopmq.client.session import Session
 from hopmq.core.channel import ChannelCore
+from hopmq.core.pending import Receipt
 from hopmq.core.states import ChannelState
 from hopmq.entities import Exchange, name_of
-from hopmq.errors import EncodeError, PublishManyError, PublishNotSentError, UsageError
+from hopmq.errors import PublishNotSentError, UsageError
 from hopmq.typedefs import Body, FieldTable
 from hopmq.wire import Properties
 
@@ -81,40 +83,53 @@ class PublishOperations:
             EncodeError: A value has no AMQP form.
             UsageError: Both `properties` and keywords for them were given.
         """
-        encodable = message_properties(
-            headers=headers,
-            persistent=persistent,
-            content_type=content_type,
-            expiration=expiration,
-            priority=priority,
-            correlation_id=correlation_id,
-            reply_to=reply_to,
-            message_id=message_id,
-        )
+        encodable: Properties | bytes = PERSISTENT_ONLY
+        if not (
+            headers is None
+            and persistent
+            and content_type is None
+            and expiration is None
+            and priority is None
+            and correlation_id is None
+            and reply_to is None
+            and message_id is None
+        ):
+            encodable = message_properties(
+                headers=headers,
+                persistent=persistent,
+                content_type=content_type,
+                expiration=expiration,
+                priority=priority,
+                correlation_id=correlation_id,
+                reply_to=reply_to,
+                message_id=message_id,
+            )
         if properties is not None:
             if encodable is not PERSISTENT_ONLY:
                 raise UsageError("properties= stands for all of them: give it or the keywords")
             encodable = properties
+        if type(exchange) is not str:
+            exchange = name_of(exchange)
+        if timeout is None:
+            timeout = self._publish_timeout
         publishing = self._publishing
-        handle = publishing.start(
-            exchange if type(exchange) is str else name_of(exchange),
-            routing_key,
-            mandatory,
-            encodable,
-            body,
-            self._publish_timeout if timeout is None else timeout,
-        )
+        handle = publishing.start_now(exchange, routing_key, mandatory, encodable, body, timeout)
+        if handle is None:
+            handle = publishing.hold(exchange, routing_key, mandatory, encodable, body, timeout)
         session = self._session
-        self._read_confirms()
+        if session.budget.paused:
+            session.budget.awaiting()
         try:
             if session.flushed_early:
                 # Without confirms nothing else would let other tasks run.
                 session.flushed_early = False
                 await asyncio.sleep(0)
-            return await handle
+            if not handle.done():
+                await handle.waiter()
         except asyncio.CancelledError:
             publishing.withdraw(handle)
             raise
+        return handle.result()
 
     def publish_nowait(
         self,
@@ -141,19 +156,20 @@ class PublishOperations:
                 blocked the connection, or the channel is closed.
             EncodeError: A value has no AMQP form.
         """
-        size = len(body) if type(body) is bytes else size_of(body)
-        if self._publishing.is_full(size):
-            reason = self._publishing.why_held(size)
-            raise PublishNotSentError(f"not sent: {reason}; await an earlier handle, or publish()")
-        handle = self._publishing.start(
-            name_of(exchange),
+        handle = self._publishing.start_now(
+            exchange if type(exchange) is str else name_of(exchange),
             routing_key,
             mandatory,
             PERSISTENT_ONLY if properties is None else properties,
             body,
             self._publish_timeout if timeout is None else timeout,
         )
-        self._read_confirms()
+        if handle is None:
+            reason = self._publishing.why_held(size_of(body))
+            raise PublishNotSentError(f"not sent: {reason}; await an earlier handle, or publish()")
+        budget = self._session.budget
+        if budget.paused:
+            budget.awaiting()
         return handle
 
     async def publish_many(
@@ -182,28 +198,26 @@ class PublishOperations:
         Raises:
             PublishManyError: Some did not end confirmed; it has all outcomes, in order.
         """
-        publishing = self._publishing
-        key = (name_of(exchange), routing_key, mandatory)
-        encodable = PERSISTENT_ONLY if properties is None else properties
-        seconds = self._publish_timeout if timeout is None else timeout
-        handles: list[PublishHandle] = []
-        oldest = 0
-        async for body in _each(bodies):
-            size = len(body) if type(body) is bytes else size_of(body)
-            while oldest < len(handles) and publishing.is_full(size):
-                await handles[oldest].wait()
-                oldest += 1
-            handles.append(_start(publishing, *key, encodable, body, seconds))
-            self._read_confirms()
-            if publishing.is_full(0):
-                await self._let_others_run(handles[-1])
-        for handle in handles[oldest:]:
-            await handle.wait()
-        outcomes = [handle.outcome for handle in handles]
-        receipts = [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
-        if len(receipts) < len(outcomes):
-            raise PublishManyError(outcomes)
-        return receipts
+        pipeline = Pipeline(
+            self._publishing,
+            self._read_confirms,
+            (
+                name_of(exchange),
+                routing_key,
+                mandatory,
+                PERSISTENT_ONLY if properties is None else properties,
+            ),
+            self._publish_timeout if timeout is None else timeout,
+        )
+        if isinstance(bodies, AsyncIterable):
+            async for body in bodies:
+                if not pipeline.publish_now(body):
+                    await pipeline.publish(body)
+        else:
+            for body in bodies:
+                if not pipeline.publish_now(body):
+                    await pipeline.publish(body)
+        return await pipeline.receipts()
 
     async def wait_for_confirms(self) -> None:
         """Wait until every publish so far has its outcome; each has a deadline."""
@@ -215,35 +229,3 @@ class PublishOperations:
         budget = self._session.budget
         if budget.paused:
             budget.awaiting()
-
-    async def _let_others_run(self, handle: PublishHandle) -> None:
-        """Wait while publishing is held back for another reason than the window."""
-        if self._session.held_back() is not None:
-            await handle.wait()
-
-
-def _start(
-    publishing: Publishing,
-    exchange: str,
-    routing_key: str,
-    mandatory: bool,
-    properties: Properties | bytes,
-    body: Body,
-    timeout: float,
-) -> PublishHandle:
-    """Start one of many publishes; an error is the outcome of that one alone."""
-    try:
-        return publishing.start(exchange, routing_key, mandatory, properties, body, timeout)
-    except (EncodeError, PublishNotSentError) as error:
-        handle = PublishHandle(0, 0.0, 0.0)
-        handle.refused(error)
-        return handle
-
-
-async def _each(bodies: Iterable[Body] | AsyncIterable[Body]) -> AsyncIterable[Body]:
-    if isinstance(bodies, AsyncIterable):
-        async for body in bodies:
-            yield body
-    else:
-        for body in bodies:
-            yield body

@@ -5,12 +5,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, Protocol, TypeAlias, get_args
 
 from hopmq.client.outcome import PublishHandle
 from hopmq.client.resending import Content, LastingHandle, MessageIds
 from hopmq.core.channel import RETURN_TOKEN, ChannelCore
-from hopmq.core.states import ChannelState
+from hopmq.core.connection import ConnectionCore
+from hopmq.core.states import CHANNEL_OPEN
 from hopmq.errors import (
     ClosedError,
     EncodeError,
@@ -19,11 +20,15 @@ from hopmq.errors import (
     PublishNotSentTimeoutError,
     UsageError,
 )
+from hopmq.transport.link import Link
 from hopmq.typedefs import Body
 from hopmq.wire import Properties
 
 OnDisconnect: TypeAlias = Literal["wait", "raise", "resend"]
 """What a publish does while the connection recovers; see `connect`."""
+
+_FLUSH_AT: Final = 256 * 1024
+"""Bytes after which what is written in one turn of the loop is not gathered any longer."""
 
 PERSISTENT_ONLY: Final = b"\x10\x00\x02"
 """An encoded property list that holds delivery mode 2 and nothing else."""
@@ -50,6 +55,25 @@ class Window:
 _Held: TypeAlias = tuple[PublishHandle, Content]
 
 
+class Carrier(Protocol):
+    """The connection of a channel, as far as publishing goes.
+
+    Attributes:
+        core, link: Those of the moment.
+        blocked: Why the broker takes no publishes now, if so.
+    """
+
+    core: ConnectionCore
+    link: Link
+    blocked: str | None
+
+    def held_back(self) -> str | None:
+        """Say why nothing may be published on this connection now; None when it may."""
+
+    def flush_early(self) -> None:
+        """Write what there is, so that the transport can say whether it keeps up."""
+
+
 class Publishing:
     """Write publishes in order, as soon as the link, the window and the broker allow it.
 
@@ -59,15 +83,16 @@ class Publishing:
     """
 
     __slots__ = (
+        "_carrier",
         "_channel",
         "_has_transactions",
         "_held",
-        "_held_back",
         "_ids",
         "_loop",
         "_lost",
         "_on_disconnect",
         "_suspended",
+        "_time",
         "_timer",
         "_timer_at",
         "_window",
@@ -78,15 +103,16 @@ class Publishing:
         self,
         channel: ChannelCore,
         window: Window,
-        held_back: Callable[[], str | None],
+        carrier: Carrier,
         loop: asyncio.AbstractEventLoop,
         on_disconnect: OnDisconnect = "wait",
     ) -> None:
-        """Publish on `channel`; `held_back` says why its connection takes nothing now, if so."""
+        """Publish on `channel`, which `carrier` is the connection of."""
         self._channel = channel
         self._window = window
-        self._held_back = held_back
+        self._carrier = carrier
         self._loop = loop
+        self._time = loop.time
         self._held: deque[_Held] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
@@ -113,29 +139,75 @@ class Publishing:
             PublishNotSentError: The channel is closed.
             UsageError: The channel is transactional, and this is outside a transaction.
         """
+        handle = self.start_now(exchange, routing_key, mandatory, properties, body, timeout)
+        if handle is None:
+            handle = self.hold(exchange, routing_key, mandatory, properties, body, timeout)
+        return handle
+
+    def hold(
+        self,
+        exchange: str,
+        routing_key: str,
+        mandatory: bool,
+        properties: Properties | bytes,
+        body: Body,
+        timeout: float,
+    ) -> PublishHandle:
+        """Hold a message until there is room; for one that `start_now` has not written."""
+        if self._suspended is not None and self._on_disconnect == "raise":
+            raise self._not_sent(self._suspended)
+        size = len(body) if type(body) is bytes else size_of(body)
+        if self._ids is None:
+            handle = PublishHandle(size, self._time(), timeout)
+            self._held.append((handle, (exchange, routing_key, mandatory, properties, body)))
+        else:
+            lasting = self._lasting(exchange, routing_key, mandatory, properties, body, timeout)
+            self._held.append((lasting, lasting.content))
+            handle = lasting
+        self._watch_room()
+        if handle.deadline < self._timer_at:
+            self._arm(handle.deadline)
+        return handle
+
+    def start_now(
+        self,
+        exchange: str,
+        routing_key: str,
+        mandatory: bool,
+        properties: Properties | bytes,
+        body: Body,
+        timeout: float,
+    ) -> PublishHandle | None:
+        """Write a message now; None where it would have to be held. Raises as `start`."""
         if self.outside_transaction is not None:
             raise self.outside_transaction()
         if not timeout > 0:
             raise PublishNotSentTimeoutError("not sent: its deadline had passed before")
         size = len(body) if type(body) is bytes else size_of(body)
+        if self._held or not self._has_room(size):
+            return None
         if self._ids is None:
-            handle = PublishHandle(size, self._loop.time(), timeout)
+            handle = PublishHandle(size, self._time(), timeout)
         else:
-            properties = self._ids.identified(properties, mandatory)
-            body = bytes(body) if isinstance(body, bytearray | memoryview) else body
-            content = (exchange, routing_key, mandatory, properties, body)
-            handle = LastingHandle(size, self._loop.time(), timeout, content, self._lost.append)
-        if not self._held and self._has_room(size):
-            try:
-                self._write(handle, exchange, routing_key, mandatory, properties, body)
-            except ClosedError as error:
-                raise PublishNotSentError(f"not sent: {error}") from error
-        else:
-            if self._suspended is not None and self._on_disconnect == "raise":
-                raise self._not_sent(self._suspended)
-            self._held.append((handle, (exchange, routing_key, mandatory, properties, body)))
-            self._watch_room()
-        if handle.deadline < self._timer_at and not handle.done():
+            handle = lasting = self._lasting(
+                exchange, routing_key, mandatory, properties, body, timeout
+            )
+            properties, body = lasting.content[3:]
+        channel = self._channel
+        if mandatory and channel.confirms is not None:
+            properties = _with_token(properties, channel.confirms.next_tag)
+        try:
+            tag = channel.publish(handle, exchange, routing_key, mandatory, properties, body)
+        except ClosedError as error:
+            raise PublishNotSentError(f"not sent: {error}") from error
+        carrier = self._carrier
+        if carrier.core.out_size > _FLUSH_AT:
+            carrier.flush_early()
+        if not tag:
+            handle.confirmed()
+            return handle
+        handle.delivery_tag = tag
+        if handle.deadline < self._timer_at:
             self._arm(handle.deadline)
         return handle
 
@@ -151,7 +223,7 @@ class Publishing:
             return f"the connection is recovering ({self._suspended})"
         if not self._channel.flowing:
             return "the broker has stopped this channel (channel.flow)"
-        return self._held_back() or (
+        return self._carrier.held_back() or (
             f"the window of {self._window.messages} messages or {self._window.size} bytes of "
             "unconfirmed messages is full"
         )
@@ -237,6 +309,23 @@ class Publishing:
 
     # --- writing -----------------------------------------------------------------------------
 
+    def _lasting(
+        self,
+        exchange: str,
+        routing_key: str,
+        mandatory: bool,
+        properties: Properties | bytes,
+        body: Body,
+        timeout: float,
+    ) -> LastingHandle:
+        """Return a publish that can be written again, under a message id."""
+        assert self._ids is not None
+        properties = self._ids.identified(properties, mandatory)
+        body = bytes(body) if isinstance(body, bytearray | memoryview) else body
+        content = (exchange, routing_key, mandatory, properties, body)
+        size = len(body) if type(body) is bytes else size_of(body)
+        return LastingHandle(size, self._time(), timeout, content, self._lost.append)
+
     def _write(
         self,
         handle: PublishHandle,
@@ -250,6 +339,8 @@ class Publishing:
         if mandatory and channel.confirms is not None:
             properties = _with_token(properties, channel.confirms.next_tag)
         tag = channel.publish(handle, exchange, routing_key, mandatory, properties, body)
+        if self._carrier.core.out_size > _FLUSH_AT:
+            self._carrier.flush_early()
         handle.delivery_tag = tag
         if not tag:
             handle.confirmed()
@@ -262,9 +353,10 @@ class Publishing:
 
     def _has_room(self, size: int) -> bool:
         channel = self._channel
-        if channel.state is not ChannelState.OPEN:
+        if channel.state is not CHANNEL_OPEN:
             return self._suspended is None  # so that writing raises what closed it
-        if not channel.flowing or self._held_back() is not None:
+        carrier = self._carrier
+        if not channel.flowing or carrier.blocked is not None or carrier.link.write_paused:
             return False
         confirms = channel.confirms
         if not confirms:

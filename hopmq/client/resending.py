@@ -22,10 +22,9 @@ class LastingHandle(PublishHandle):
 
     Attributes:
         content: What is published.
-        resent: Whether it was written more than once, so that it may have arrived more than once.
     """
 
-    __slots__ = ("_lost_by", "_take_back", "content", "resent")
+    __slots__ = ("_lost_by", "_take_back", "content")
 
     def __init__(
         self,
@@ -38,7 +37,6 @@ class LastingHandle(PublishHandle):
         """Start undecided; `take_back` is called when the confirm of what was written is lost."""
         super().__init__(size, begun, timeout)
         self.content: Content = content
-        self.resent: bool = False
         self._take_back = take_back
         self._lost_by: HopMQError | None = None
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from hopmq.client.inbox import ReadingBudget
 from hopmq.client.keeping import Keeper
@@ -40,9 +40,6 @@ from hopmq.wire import Returned
 logger: logging.Logger = logging.getLogger("hopmq.connection")
 
 R = TypeVar("R")
-
-_FLUSH_AT: Final = 256 * 1024
-"""Bytes queued in one turn of the loop after which they are handed to the socket."""
 
 
 class ChannelListener(Protocol):
@@ -292,12 +289,14 @@ class Session:
         """Say why nothing may be published on this connection now; None when it may."""
         if self.blocked is not None:
             return f"the broker has blocked publishing on this connection ({self.blocked})"
-        if self.core.out_size > _FLUSH_AT:
-            self.link.flush()  # so that the transport can say whether it keeps up
-            self.flushed_early = True
         if self.link.write_paused:
             return "the socket takes no more bytes"
         return None
+
+    def flush_early(self) -> None:
+        """Write what there is, so that the transport can say whether it keeps up."""
+        self.link.flush()
+        self.flushed_early = True
 
     def listeners(self) -> list[ChannelListener]:
         """Return the listeners of all channels, suspended ones too."""

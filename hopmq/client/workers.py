@@ -59,10 +59,10 @@ class Workers:
             await asyncio.wait(others)
 
     async def _work(self, handler: Callable[[Any], Any], number: int) -> None:
-        at_work = self._at_work
+        at_work, next_message = self._at_work, self._inbox.get
         while True:
             try:
-                message = await self._inbox.get()
+                message = await next_message()
             except (ClosedError, ConsumerCancelledError, StopAsyncIteration):
                 return
             at_work[number] = message

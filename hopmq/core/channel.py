@@ -8,10 +8,10 @@ from pamqp.base import Frame
 from pamqp.commands import Basic, Channel, Confirm
 
 from hopmq.core.closing import closing_method
-from hopmq.core.confirms import ConfirmLedger, PendingPublish
+from hopmq.core.confirms import ConfirmLedger, PendingPublish, confirm_ledger
 from hopmq.core.deliveries import DeliveryLedger
 from hopmq.core.replies import NOBODY, Reply, ReplyQueue, ReplySlot, Waiter
-from hopmq.core.states import CHANNEL_MOVES, ChannelState
+from hopmq.core.states import CHANNEL_MOVES, CHANNEL_OPEN, ChannelState
 from hopmq.errors import AlreadySettledError, ChannelClosed, ClosedError, UsageError
 from hopmq.typedefs import Body
 from hopmq.wire import Ack, Nack, Properties, Published, Reject, new_method
@@ -41,6 +41,9 @@ class Settlement(Enum):
     def __bool__(self) -> bool:
         """Return True unless the message will come again for all that."""
         return self is not Settlement.STALE
+
+
+_SENT: Final = Settlement.SENT
 
 
 class ChannelCore:
@@ -131,7 +134,7 @@ class ChannelCore:
         """Turn confirm mode on; tags count from this point (RabbitMQ, publisher confirms)."""
         self.request(waiter, new_method(Confirm.Select), Confirm.SelectOk)
         if self.confirms is None:
-            self.confirms = ConfirmLedger()
+            self.confirms = confirm_ledger(self._connection.codec)
 
     def publish(
         self,
@@ -147,7 +150,7 @@ class ChannelCore:
         Raises:
             EncodeError: A value cannot be encoded; nothing was written.
         """
-        if self.state is not ChannelState.OPEN:
+        if self.state is not CHANNEL_OPEN:
             self.check_open()
         confirms = self.confirms
         if confirms is not None and pending is None:
@@ -163,7 +166,9 @@ class ChannelCore:
             body,
             connection.frame_max,
         )
-        connection.wrote(written)
+        if not connection.out_size:
+            connection.on_output()
+        connection.out_size += written
         if confirms is None or pending is None:
             return 0
         return confirms.register(pending)
@@ -176,13 +181,14 @@ class ChannelCore:
         """Acknowledge a delivery; the frame goes out with the others of this turn."""
         if multiple:
             return self._settle_up_to(tag, self._write_ack)
-        if not self._strike_out(tag):
-            return Settlement.STALE
-        pending = self.deliveries.pending
+        deliveries = self.deliveries
+        if self.state is not CHANNEL_OPEN or not deliveries.settle(tag):
+            return self._not_settled(tag)
+        pending = deliveries.pending
         if not pending:
             self._connection.has_acks(self)
         pending.append(tag)
-        return Settlement.SENT
+        return _SENT
 
     def nack(self, tag: int, multiple: bool = False, requeue: bool = True) -> Settlement:
         """Refuse a delivery, or every unsettled one up to it (RabbitMQ, basic.nack)."""
@@ -295,12 +301,14 @@ class ChannelCore:
 
     def _strike_out(self, tag: int) -> bool:
         """Take `tag` off the ledger; False when settling it would mean nothing any more."""
-        if self.state is not ChannelState.OPEN:
-            return False
-        if self.deliveries.settle(tag):
+        if self.state is ChannelState.OPEN and self.deliveries.settle(tag):
             return True
-        if self.deliveries.was_requeued(tag):
-            return False
+        return bool(self._not_settled(tag))
+
+    def _not_settled(self, tag: int) -> Settlement:
+        """Return what becomes of a settlement that there is nothing for on the ledger."""
+        if self.state is not ChannelState.OPEN or self.deliveries.was_requeued(tag):
+            return Settlement.STALE
         raise AlreadySettledError(
             f"delivery {tag} was settled before, or needs no settling (no_ack)"
         )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from hopmq.errors import HopMQError
-from hopmq.wire import Returned
+from hopmq.wire import Codec, Returned
 
 
 class PendingPublish(Protocol):
@@ -136,3 +136,12 @@ class ConfirmLedger:
                 taken.append(publish)
         self._lowest = last + 1
         return taken
+
+
+def confirm_ledger(codec: Codec) -> ConfirmLedger:
+    """Return an empty ledger, of the kind that goes with `codec`."""
+    if codec.name == "pure":
+        return ConfirmLedger()
+    from hopmq._speedups.codec import ConfirmLedger as CompiledLedger
+
+    return CompiledLedger()

@@ -25,9 +25,10 @@ class DeliveryLedger:
 
     def settle(self, tag: int) -> bool:
         """Strike `tag` out; False when it is not unsettled."""
-        if tag not in self.unsettled:
+        unsettled = self.unsettled
+        if tag not in unsettled:
             return False
-        self.unsettled.remove(tag)
+        unsettled.remove(tag)
         if self._uncommitted is not None:
             self._uncommitted.add(tag)
         return True

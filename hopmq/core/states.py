@@ -34,6 +34,9 @@ class ChannelState(Enum):
     CLOSED = "closed"
 
 
+CHANNEL_OPEN: Final = ChannelState.OPEN
+"""For what is done with each message: Python 3.11 finds members of an Enum slowly."""
+
 CONNECTION_MOVES: Final[dict[ConnectionState, set[ConnectionState]]] = {
     ConnectionState.HANDSHAKE: {ConnectionState.OPEN, ConnectionState.CLOSED},
     ConnectionState.OPEN: {ConnectionState.CLOSING, ConnectionState.CLOSED},

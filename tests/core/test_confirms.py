@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from pamqp.commands import Confirm
 
 from hopmq.core.channel import ChannelCore
-from hopmq.core.confirms import ConfirmLedger
+from hopmq.core.confirms import ConfirmLedger, confirm_ledger
 from hopmq.core.connection import ConnectionCore
 from hopmq.core.replies import NOBODY
 from hopmq.core.states import ConnectionState
@@ -18,11 +18,12 @@ from hopmq.wire import Codec, Returned, new_method
 from trials import trials
 
 from .actors import Publish, Waiting, method, names, written
+from .conftest import CODECS
 from .pair import START, ConnectionPair
 
 
-def ledger_of(count: int) -> tuple[ConfirmLedger, list[Publish]]:
-    ledger = ConfirmLedger()
+def ledger_of(codec: Codec, count: int) -> tuple[ConfirmLedger, list[Publish]]:
+    ledger = confirm_ledger(codec)
     publishes = [Publish(size=10) for _ in range(count)]
     for publish in publishes:
         ledger.register(publish)
@@ -36,41 +37,41 @@ def outcomes(publishes: list[Publish]) -> list[str | None]:
 # --- single rules --------------------------------------------------------------------------------
 
 
-def test_tags_count_from_one() -> None:
-    ledger = ConfirmLedger()
+def test_tags_count_from_one(codec: Codec) -> None:
+    ledger = confirm_ledger(codec)
     assert [ledger.register(Publish()) for _ in range(3)] == [1, 2, 3]
     assert ledger.next_tag == 4
 
 
-def test_a_single_ack_confirms_its_publish_alone() -> None:
-    ledger, publishes = ledger_of(3)
+def test_a_single_ack_confirms_its_publish_alone(codec: Codec) -> None:
+    ledger, publishes = ledger_of(codec, 3)
     ledger.acked(2, False)
     assert outcomes(publishes) == [None, "confirmed", None]
     assert (len(ledger), ledger.outstanding_bytes) == (2, 20)
 
 
-def test_a_multiple_ack_confirms_all_up_to_its_tag() -> None:
-    ledger, publishes = ledger_of(3)
+def test_a_multiple_ack_confirms_all_up_to_its_tag(codec: Codec) -> None:
+    ledger, publishes = ledger_of(codec, 3)
     ledger.acked(2, True)
     assert outcomes(publishes) == ["confirmed", "confirmed", None]
 
 
-def test_a_multiple_ack_of_zero_confirms_all() -> None:
-    ledger, publishes = ledger_of(3)
+def test_a_multiple_ack_of_zero_confirms_all(codec: Codec) -> None:
+    ledger, publishes = ledger_of(codec, 3)
     ledger.acked(0, True)
     assert outcomes(publishes) == ["confirmed"] * 3
     assert (len(ledger), ledger.outstanding_bytes) == (0, 0)
 
 
-def test_a_multiple_nack_refuses_all_up_to_its_tag() -> None:
-    ledger, publishes = ledger_of(3)
+def test_a_multiple_nack_refuses_all_up_to_its_tag(codec: Codec) -> None:
+    ledger, publishes = ledger_of(codec, 3)
     ledger.acked(1, False)
     ledger.nacked(2, True)
     assert outcomes(publishes) == ["confirmed", "nacked", None]
 
 
-def test_a_multiple_ack_passes_over_what_came_out_of_order() -> None:
-    ledger, publishes = ledger_of(4)
+def test_a_multiple_ack_passes_over_what_came_out_of_order(codec: Codec) -> None:
+    ledger, publishes = ledger_of(codec, 4)
     ledger.nacked(3, False)
     ledger.acked(4, True)
     assert outcomes(publishes) == ["confirmed", "confirmed", "nacked", "confirmed"]
@@ -80,8 +81,10 @@ UNKNOWN = [(0, False), *((tag, each) for tag in (4, 2**63, 2**64 - 1) for each i
 
 
 @pytest.mark.parametrize("tag, multiple", UNKNOWN)
-def test_an_unknown_tag_settles_nothing_and_is_counted(tag: int, multiple: bool) -> None:
-    ledger, publishes = ledger_of(3)
+def test_an_unknown_tag_settles_nothing_and_is_counted(
+    tag: int, multiple: bool, codec: Codec
+) -> None:
+    ledger, publishes = ledger_of(codec, 3)
     ledger.acked(tag, multiple)
     ledger.nacked(tag, multiple)
     assert outcomes(publishes) == [None] * 3
@@ -89,8 +92,8 @@ def test_an_unknown_tag_settles_nothing_and_is_counted(tag: int, multiple: bool)
     assert ledger.outstanding_bytes == 30
 
 
-def test_a_duplicate_confirm_is_counted_and_ignored() -> None:
-    ledger, publishes = ledger_of(2)
+def test_a_duplicate_confirm_is_counted_and_ignored(codec: Codec) -> None:
+    ledger, publishes = ledger_of(codec, 2)
     ledger.acked(1, False)
     ledger.acked(1, False)
     ledger.nacked(1, True)
@@ -101,16 +104,16 @@ def test_a_duplicate_confirm_is_counted_and_ignored() -> None:
     assert ledger.outstanding_bytes == 0
 
 
-def test_room_is_announced_after_the_publishes_were_told() -> None:
-    ledger, publishes = ledger_of(2)
+def test_room_is_announced_after_the_publishes_were_told(codec: Codec) -> None:
+    ledger, publishes = ledger_of(codec, 2)
     seen: list[list[str | None]] = []
     ledger.on_room = lambda: seen.append(outcomes(publishes))
     ledger.acked(2, True)
     assert seen == [["confirmed", "confirmed"]]
 
 
-def test_a_publish_made_while_room_is_announced_is_a_new_one() -> None:
-    ledger, _ = ledger_of(2)
+def test_a_publish_made_while_room_is_announced_is_a_new_one(codec: Codec) -> None:
+    ledger, _ = ledger_of(codec, 2)
     late = Publish()
     ledger.on_room = lambda: ledger.register(late) if ledger.next_tag == 3 else None
     ledger.acked(0, True)
@@ -119,8 +122,8 @@ def test_a_publish_made_while_room_is_announced_is_a_new_one() -> None:
     assert late.outcome == "confirmed"
 
 
-def test_what_is_forgotten_is_given_out_in_order_and_settled_no_more() -> None:
-    ledger, publishes = ledger_of(3)
+def test_what_is_forgotten_is_given_out_in_order_and_settled_no_more(codec: Codec) -> None:
+    ledger, publishes = ledger_of(codec, 3)
     ledger.acked(2, False)
     assert ledger.forget_all() == [publishes[0], publishes[2]]
     ledger.acked(0, True)
@@ -130,8 +133,8 @@ def test_what_is_forgotten_is_given_out_in_order_and_settled_no_more() -> None:
 
 
 @pytest.mark.parametrize("tag", [2**31, 2**63, 2**64 - 1])
-def test_hostile_tags_cost_neither_time_nor_memory(tag: int) -> None:
-    ledger, _ = ledger_of(10)
+def test_hostile_tags_cost_neither_time_nor_memory(tag: int, codec: Codec) -> None:
+    ledger, _ = ledger_of(codec, 10)
     tracemalloc.start()
     began = time.perf_counter()
     for _ in range(1000):
@@ -145,9 +148,9 @@ def test_hostile_tags_cost_neither_time_nor_memory(tag: int) -> None:
     assert peak < 100_000
 
 
-def test_multiple_confirms_pass_each_publish_once() -> None:
+def test_multiple_confirms_pass_each_publish_once(codec: Codec) -> None:
     """A broker that acks many by multiple, one tag further each time, costs a step each."""
-    ledger, publishes = ledger_of(50_000)
+    ledger, publishes = ledger_of(codec, 50_000)
     for tag in range(2, 50_001):
         ledger.acked(tag, False)
     began = time.perf_counter()
@@ -181,10 +184,13 @@ confirms = st.tuples(st.sampled_from(["confirmed", "nacked"]), tags, st.booleans
 steps = st.lists(st.integers(1, 5) | confirms, max_size=40)
 
 
+@pytest.mark.parametrize("codec", CODECS)
 @trials(400)
-@given(steps)
-def test_the_ledger_does_what_the_model_does(steps: list[int | tuple[str, int, bool]]) -> None:
-    ledger, model = ConfirmLedger(), Model()
+@given(steps=steps)
+def test_the_ledger_does_what_the_model_does(
+    steps: list[int | tuple[str, int, bool]], codec: Codec
+) -> None:
+    ledger, model = confirm_ledger(codec), Model()
     publishes: list[Publish] = []
     for step in steps:
         if isinstance(step, int):

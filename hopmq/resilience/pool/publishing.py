@@ -5,8 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Iterable
 from datetime import timedelta
 
-from hopmq.client.outcome import PublishHandle, Receipt
+from hopmq.client.outcome import PublishHandle
 from hopmq.client.publishing import size_of
+from hopmq.core.pending import Receipt
 from hopmq.entities import Exchange, name_of
 from hopmq.errors import PublishNotSentError
 from hopmq.resilience.pool.engine import Engine
