@@ -1,6 +1,7 @@
 """Every public await has tests in which it is cancelled."""
 
 import inspect
+from collections.abc import Coroutine
 
 from hopmq import Channel, Connection, Consumer, PublishHandle, Transaction
 from hopmq.client.opening import Opening
@@ -45,14 +46,14 @@ def awaits(kind: type) -> set[str]:
         name
         for name, member in inspect.getmembers(kind, inspect.isfunction)
         if not name.startswith("_") or name == "__anext__"
-        if inspect.iscoroutinefunction(member) or is_opening(member)
+        if inspect.iscoroutinefunction(member) or gives_awaitable(member)
     }
 
 
-def is_opening(member: object) -> bool:
-    """Return whether a method gives something to be awaited or entered."""
+def gives_awaitable(member: object) -> bool:
+    """Return whether a plain method gives something to be awaited or entered."""
     result = inspect.get_annotations(member, eval_str=True).get("return")  # type: ignore[arg-type]
-    return getattr(result, "__origin__", None) is Opening
+    return getattr(result, "__origin__", None) in {Opening, Coroutine}
 
 
 def test_every_public_await_is_cancelled_by_some_test() -> None:
