@@ -3,6 +3,7 @@
 HOPMQ_TEST_BROKERS     releases to use, such as "3.10.8,4.0.5"; "none" for none; default: all;
                        "embedded" is the embedded broker, "embedded-4.0" when it emulates that one
 HOPMQ_REQUIRE_BROKERS  releases that must be there: one that is missing fails the run
+HOPMQ_TEST_CLUSTERS    releases of which clusters are broken; "all"; default: the newest
 AMQP_URL               a broker that runs already: it is used too
 """
 
@@ -43,6 +44,20 @@ def chosen_brokers(environment: Mapping[str, str] = os.environ) -> list[BrokerCh
     if url:
         chosen.append(BrokerChoice(label="amqp-url", url=url))
     return chosen
+
+
+def chosen_clusters(environment: Mapping[str, str] = os.environ) -> list[BrokerChoice]:
+    """List the installations that clusters are made of."""
+    installed = [each for each in chosen_brokers(environment) if each.installation is not None]
+    wanted = environment.get("HOPMQ_TEST_CLUSTERS", "")
+    if not wanted:
+        return installed[-1:]
+    return [
+        choice
+        for choice in installed
+        if wanted == "all"
+        or (choice.installation is not None and choice.installation.version in wanted.split(","))
+    ]
 
 
 def _embedded(wanted: str) -> list[BrokerChoice]:

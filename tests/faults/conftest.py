@@ -16,8 +16,9 @@ import pytest
 import hopmq
 from conftest import RunningBroker
 from flavours import Flavour, flavours
-from hopmq import Channel, Connection
+from hopmq import Channel, Connection, Recovery
 from hopmq.broker import Broker
+from hopmq.resilience import Constant
 from hopmq.testing import FaultProxy
 from hopmq.testing.certificates import Certificates
 from scripted.server import ScriptedServer
@@ -162,7 +163,8 @@ async def proxy(broker: RunningBroker) -> AsyncIterator[FaultProxy]:
 @pytest.fixture
 async def connection(proxy: FaultProxy) -> AsyncIterator[Connection]:
     """Return a connection by way of the proxy."""
-    async with hopmq.connect(proxy.url, name="outliving") as opened:
+    recovery = Recovery(entity_backoff=Constant(0.05))
+    async with hopmq.connect(proxy.url, name="outliving", recovery=recovery) as opened:
         yield opened
 
 

@@ -8,21 +8,22 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 import hopmq
-from brokers.selection import BrokerChoice, chosen_brokers
+from brokers.selection import BrokerChoice, chosen_clusters
 from hopmq import Connection, Queue
 from hopmq.errors import InternalBrokerError, UsageError
 from hopmq.testing import BrokerError, ClusterNode, RabbitMQCluster
 
 SECONDS = 180.0
-INSTALLED = [each for each in chosen_brokers() if each.installation is not None]
 NO_BROKER = BrokerChoice(label="no-broker")
 
 CAN_PART = os.geteuid() == 0 and shutil.which("nft") is not None
 
 
-@pytest.fixture(scope="module", params=INSTALLED or [NO_BROKER], ids=lambda each: each.label)
+@pytest.fixture(
+    scope="module", params=chosen_clusters() or [NO_BROKER], ids=lambda each: each.label
+)
 def shared_cluster(request: pytest.FixtureRequest) -> Iterator[RabbitMQCluster]:
-    """Return a cluster of three nodes of each release in turn."""
+    """Return a cluster of three nodes."""
     with RabbitMQCluster(request.param.installation) as cluster:
         yield cluster
 

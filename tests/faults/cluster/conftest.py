@@ -1,29 +1,15 @@
 """A cluster of the newest release, or of those that HOPMQ_TEST_CLUSTERS names."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from brokers.selection import BrokerChoice
-from conftest import INSTALLED, NO_BROKER, PLAINEST
+from brokers.selection import BrokerChoice, chosen_clusters
+from conftest import NO_BROKER, PLAINEST
 from faults.outages.witness import Witness, recovering
 from faults.traffic import Traffic
 from flavours import Flavour
 from hopmq.testing import RabbitMQCluster
-
-
-def _chosen() -> list[BrokerChoice]:
-    """List the releases: `all`, some, or the newest one."""
-    wanted = os.environ.get("HOPMQ_TEST_CLUSTERS", "")
-    if not wanted:
-        return INSTALLED[-1:]
-    return [
-        choice
-        for choice in INSTALLED
-        if wanted == "all"
-        or (choice.installation is not None and choice.installation.version in wanted.split(","))
-    ]
 
 
 @pytest.fixture(scope="session", params=[PLAINEST], ids=str)
@@ -40,7 +26,7 @@ def anyio_backend(flavour: Flavour) -> tuple[str, dict[str, bool]]:
 
 
 @pytest.fixture(
-    scope="package", params=_chosen() or [NO_BROKER], ids=lambda choice: str(choice.label)
+    scope="package", params=chosen_clusters() or [NO_BROKER], ids=lambda choice: str(choice.label)
 )
 def cluster(request: pytest.FixtureRequest) -> Iterator[RabbitMQCluster]:
     """Return a cluster that all tests of this folder break, and leave whole."""

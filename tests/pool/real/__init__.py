@@ -1,0 +1,1 @@
+"""Faults of real brokers: each release, with producers and consumers at work."""
