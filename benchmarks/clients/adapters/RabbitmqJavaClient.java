@@ -193,35 +193,49 @@ public final class RabbitmqJavaClient {
 
     // --- consuming ------------------------------------------------------------------------
 
-    private void consume(boolean noAck) throws Exception {
-        CountDownLatch done = new CountDownLatch(1);
-        int messages = count - warmUp;
-        DefaultConsumer consumer = new DefaultConsumer(channel) {
-            private int left = count;
-
+    /** Takes a number of messages from a queue, on a channel of its own. */
+    private void consume(Channel on, String from, boolean noAck, int messages) throws Exception {
+        CountDownLatch done = new CountDownLatch(messages);
+        DefaultConsumer consumer = new DefaultConsumer(on) {
             @Override
             public void handleDelivery(
                     String tag, Envelope envelope, BasicProperties properties, byte[] content)
                     throws IOException {
-                if (!noAck && left > 0) {
-                    getChannel().basicAck(envelope.getDeliveryTag(), false);
+                if (!noAck) {
+                    on.basicAck(envelope.getDeliveryTag(), false);
                 }
-                left--;
-                if (left == messages) {
-                    start();
-                } else if (left == 0) {
-                    stop(messages);
-                    done.countDown();
-                }
+                done.countDown();
             }
         };
         if (!noAck) {
-            channel.basicQos(number("--prefetch", 100));
+            on.basicQos(number("--prefetch", 100));
         }
         Map<String, Object> arguments =
                 "stream".equals(queueType) ? Map.of("x-stream-offset", "first") : null;
-        channel.basicConsume(queue, noAck, "", false, false, arguments, consumer);
+        on.basicConsume(from, noAck, "", false, false, arguments, consumer);
         done.await();
+    }
+
+    /**
+     * Warms up on another queue: the library reads ahead of its consumers, and would have read most
+     * of this one before the clock starts.
+     */
+    private void consume(boolean noAck) throws Exception {
+        String suffix = "-" + count; // what the synthetic peer is to deliver
+        String other = queue.endsWith(suffix)
+                ? queue.substring(0, queue.length() - suffix.length()) + "-" + warmUp
+                : queue + "-warm-up";
+        Channel first = channel.getConnection().createChannel();
+        first.queueDeclare(other, queueType != null, false, false, queueArguments());
+        for (int i = 0; i < warmUp; i++) {
+            first.basicPublish("", other, properties, body);
+        }
+        consume(first, other, noAck, warmUp);
+        first.queueDelete(other);
+        first.close();
+        start();
+        consume(channel, queue, noAck, count);
+        stop(count);
     }
 
     // --- calls ----------------------------------------------------------------------------
@@ -271,9 +285,12 @@ public final class RabbitmqJavaClient {
         stop(count);
     }
 
+    private Map<String, Object> queueArguments() {
+        return queueType == null ? null : Map.of("x-queue-type", queueType);
+    }
+
     private boolean run() throws Exception {
-        channel.queueDeclare(queue, queueType != null, false, false,
-                queueType == null ? null : Map.of("x-queue-type", queueType));
+        channel.queueDeclare(queue, queueType != null, false, false, queueArguments());
         switch (scenario) {
             case "publish":
                 measure(this::publish);

@@ -289,12 +289,10 @@ func (c *client) run() {
 		if acks {
 			check(c.channel.Qos(c.prefetch, 0, false), "basic.qos")
 		}
-		deliveries := c.consume(c.queue, !acks)
-		c.receive(deliveries, c.warmUp(), acks)
-		measured := c.options.count - c.warmUp()
+		// No warm-up: the library reads ahead of its user, and has soon read all there is.
 		c.start()
-		c.receive(deliveries, measured, acks)
-		c.stop(measured)
+		c.receive(c.consume(c.queue, !acks), c.options.count, acks)
+		c.stop(c.options.count)
 	case "rpc-each", "rpc-many":
 		atOnce := callsAtOnce
 		if c.scenario == "rpc-each" {
