@@ -6,20 +6,11 @@ async with hopmq.connect("amqp://localhost") as connection:
         await channel.publish(b"hi", routing_key="hello")
 """
 
-from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
-from hopmq import errors, events as events, resilience as resilience
+from hopmq import errors
 from hopmq._version import __version__
-from hopmq.client.channel import Channel
-from hopmq.client.connection import Connection
-from hopmq.client.consumer import Consumer
-from hopmq.client.message import Message
-from hopmq.client.outcome import PublishHandle
-from hopmq.client.transaction import Transaction
-from hopmq.core.channel import Settlement
-from hopmq.core.pending import Receipt
+from hopmq.deferred import deferred
 from hopmq.entities import Exchange, Queue, QueueInfo
 from hopmq.errors import (
     AccessRefusedError,
@@ -49,16 +40,29 @@ from hopmq.errors import (
     UsageError,
     VhostNotFoundError,
 )
-from hopmq.resilience.connect import connect
-from hopmq.resilience.policy import Recovery
-from hopmq.resilience.pool import Pool
-from hopmq.resilience.signals import DrainOnSignal
 from hopmq.typedefs import FieldTable, FieldValue, Timestamp
 from hopmq.wire import Properties, Returned, active as _codec, reason as speedups_reason
 
 if TYPE_CHECKING:
     # Loaded by __getattr__ when first used.
-    from hopmq import broker as broker, testing as testing
+    from hopmq import (
+        broker as broker,
+        events as events,
+        resilience as resilience,
+        testing as testing,
+    )
+    from hopmq.client.channel import Channel
+    from hopmq.client.connection import Connection
+    from hopmq.client.consumer import Consumer
+    from hopmq.client.message import Message
+    from hopmq.client.outcome import PublishHandle
+    from hopmq.client.transaction import Transaction
+    from hopmq.core.channel import Settlement
+    from hopmq.core.pending import Receipt
+    from hopmq.resilience.connect import connect
+    from hopmq.resilience.policy import Recovery
+    from hopmq.resilience.pool import Pool
+    from hopmq.resilience.signals import DrainOnSignal
 
 speedups_enabled: bool = _codec.name == "cython"
 """Whether the compiled codec is in use; `speedups_reason` says why."""
@@ -116,18 +120,31 @@ __all__ = [
     "speedups_reason",
 ]
 
-_LOADED_WHEN_USED: Final = frozenset({"broker", "testing"})
-"""Packages that most programs do without: `hopmq.broker.Broker` needs no import of its own."""
+_LOADED_WHEN_USED: Final = {
+    "Channel": "hopmq.client.channel",
+    "Connection": "hopmq.client.connection",
+    "Consumer": "hopmq.client.consumer",
+    "DrainOnSignal": "hopmq.resilience.signals",
+    "Message": "hopmq.client.message",
+    "Pool": "hopmq.resilience.pool",
+    "PublishHandle": "hopmq.client.outcome",
+    "Receipt": "hopmq.core.pending",
+    "Recovery": "hopmq.resilience.policy",
+    "Settlement": "hopmq.core.channel",
+    "Transaction": "hopmq.client.transaction",
+    "broker": "hopmq.broker",
+    "connect": "hopmq.resilience.connect",
+    "events": "hopmq.events",
+    "resilience": "hopmq.resilience",
+    "testing": "hopmq.testing",
+}
+"""All that runs on asyncio, so that a program which may never connect does not load that; what is
+here at once is the codec, whose choice may fail, and values and errors."""
 
-if not TYPE_CHECKING:  # type checkers know both from above, and that there are no others
-
-    def __getattr__(name: str) -> ModuleType:
-        """Load one of the packages that are loaded when first used (PEP 562)."""
-        if name in _LOADED_WHEN_USED:
-            return import_module(f"{__name__}.{name}")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # type checkers know all of it from above, and that there is nothing else
+    __getattr__ = deferred(__name__, _LOADED_WHEN_USED)
 
 
 def __dir__() -> list[str]:
     """List the names, loaded or not."""
-    return sorted(globals().keys() | _LOADED_WHEN_USED)
+    return sorted(globals().keys() | _LOADED_WHEN_USED.keys())

@@ -6,6 +6,7 @@ from typing import Final, Literal, Self
 from hopmq.errors import UsageError
 from hopmq.queue_rules import check_queue
 from hopmq.typedefs import FieldTable, FieldValue
+from hopmq.values import Value
 
 Overflow = Literal["drop-head", "reject-publish", "reject-publish-dlx"]
 DeadLetterStrategy = Literal["at-most-once", "at-least-once"]
@@ -13,8 +14,8 @@ DeadLetterStrategy = Literal["at-most-once", "at-least-once"]
 _NO_ARGUMENTS: Final[dict[str, FieldValue]] = {}
 
 
-@dataclass(slots=True, frozen=True)
-class Queue:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class Queue(Value):
     """A queue to declare; durable and shared unless said otherwise.
 
     `Queue("orders")` leaves the type to the virtual host's default. `Queue.classic`,
@@ -198,8 +199,8 @@ class Queue:
         return cls(name, durable=False, exclusive=True, arguments=arguments)
 
 
-@dataclass(slots=True, frozen=True)
-class Exchange:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class Exchange(Value):
     """An exchange to declare; durable unless said otherwise.
 
     Attributes:
@@ -344,8 +345,8 @@ class Exchange:
         )
 
 
-@dataclass(slots=True, frozen=True)
-class QueueInfo:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class QueueInfo(Value):
     """What the broker says of a queue it has.
 
     Attributes:

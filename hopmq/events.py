@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from hopmq.bindings import Binding
 from hopmq.entities import Exchange, Queue
 from hopmq.errors import HopMQError
+from hopmq.values import Value
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class ConnectionEvent:
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
+class ConnectionEvent(Value):
     """Something that happened to a connection.
 
     Attributes:
@@ -18,12 +19,12 @@ class ConnectionEvent:
     connection: str
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
 class Connected(ConnectionEvent):
     """A link to a broker is open; what stood on the one before it is not restored yet."""
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
 class Blocked(ConnectionEvent):
     """The broker takes no publishes because of an alarm.
 
@@ -34,12 +35,12 @@ class Blocked(ConnectionEvent):
     reason: str
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
 class Unblocked(ConnectionEvent):
     """The broker takes publishes again."""
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
 class Recovering(ConnectionEvent):
     """The link has ended and another one is sought.
 
@@ -50,7 +51,7 @@ class Recovering(ConnectionEvent):
     error: HopMQError
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
 class AttemptFailed(ConnectionEvent):
     """A host could not be connected to; the next attempt follows after a delay.
 
@@ -66,7 +67,7 @@ class AttemptFailed(ConnectionEvent):
     refused: bool
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
 class Recovered(ConnectionEvent):
     """The connection is open again, and all was restored but what `EntityFailed` has named.
 
@@ -79,7 +80,7 @@ class Recovered(ConnectionEvent):
     attempts: int
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
 class EntityFailed(ConnectionEvent):
     """A queue, exchange or binding could not be restored; it is tried again.
 
@@ -92,7 +93,7 @@ class EntityFailed(ConnectionEvent):
     error: HopMQError
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
 class QueueRenamed(ConnectionEvent):
     """A queue that the broker names has another name now; bindings and consumers follow it.
 
@@ -105,7 +106,7 @@ class QueueRenamed(ConnectionEvent):
     after: str
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
 class ChannelLost(ConnectionEvent):
     """The broker closed a channel; it is opened again only where `reopen_channels` says so.
 
@@ -120,7 +121,7 @@ class ChannelLost(ConnectionEvent):
     reopened: bool
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
 class ConsumerLost(ConnectionEvent):
     """The broker has ended a consumer, or would not have it back; it is tried again.
 
@@ -135,7 +136,7 @@ class ConsumerLost(ConnectionEvent):
     error: HopMQError
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
 class ConsumerRestored(ConnectionEvent):
     """A consumer that was lost gets messages again.
 
@@ -148,7 +149,7 @@ class ConsumerRestored(ConnectionEvent):
     queue: str
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
 class Closed(ConnectionEvent):
     """The connection has ended for good.
 

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from hopmq.errors import UsageError
+from hopmq.values import Value
 
 DEFAULT_URL: Final = "amqp://localhost"
 _PORTS: Final = {"amqp": 5672, "amqps": 5671, "amqp+unix": 0, "memory": 0}
@@ -31,8 +32,8 @@ _MAX_DIGITS: Final = 10
 _STRAY: Final = "percent-encode / ? # @ in names and passwords (%2F %3F %23 %40)"
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Endpoint:
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
+class Endpoint(Value):
     """What a URL says.
 
     Attributes:

@@ -178,6 +178,32 @@ def test_importing_the_package_loads_nothing_optional_and_no_upper_layer(tmp_pat
     assert not loaded & (OPTIONAL | UPPER_LAYERS)
 
 
+def test_all_public_names_load_nothing_optional_and_no_upper_layer(tmp_path: Path) -> None:
+    loaded = loaded_by("from hopmq import *", tmp_path)
+    assert "hopmq.resilience.pool" in loaded
+    assert not loaded & (OPTIONAL | UPPER_LAYERS)
+
+
+def test_a_program_that_never_connects_loads_neither_client_nor_event_loop(tmp_path: Path) -> None:
+    loaded = loaded_by("import hopmq; hopmq.Queue.quorum('orders'); hopmq.HopMQError", tmp_path)
+    assert not loaded & {"asyncio", "hopmq.client", "hopmq.transport", "hopmq.resilience"}
+
+
+def test_what_is_loaded_when_used_is_what_type_checkers_see() -> None:
+    tree = ast.parse(MODULES["hopmq"].read_text())
+    seen = {
+        alias.asname or alias.name
+        for block in tree.body
+        if isinstance(block, ast.If) and isinstance(block.test, ast.Name)
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+    assert seen == hopmq._LOADED_WHEN_USED.keys()
+    for name in seen:
+        assert getattr(hopmq, name) is hopmq.__getattr__(name)  # type: ignore[operator]
+
+
 @pytest.mark.parametrize("package", ["broker", "testing"])
 def test_an_upper_package_is_loaded_when_first_used(package: str, tmp_path: Path) -> None:
     loaded = loaded_by(f"import hopmq; hopmq.{package}.__all__", tmp_path)

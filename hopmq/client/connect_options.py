@@ -8,14 +8,15 @@ from typing import Final
 from hopmq.core.settings import Tuning
 from hopmq.errors import UsageError
 from hopmq.typedefs import FieldTable
+from hopmq.values import Value
 from hopmq.wire.limits import DEFAULT_MAX_MESSAGE_SIZE, FRAME_MIN_SIZE, MAX_CHANNEL
 
 _MAX_SHORT: Final = 65_535
 _MAX_LONG: Final = 2**32 - 1
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class ConnectOptions:
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
+class ConnectOptions(Value):
     """What `connect` takes beside URLs; None leaves it to the URL, then to the default.
 
     Raises:

@@ -1,7 +1,7 @@
 """Consuming as users meet it: subscriptions, single messages, prefetch."""
 
 import asyncio
-import secrets
+import os
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
@@ -94,7 +94,7 @@ class ConsumeOperations:
         table = dict(arguments or {})
         if priority is not None:
             table["x-priority"] = priority
-        tag = consumer_tag or f"hopmq-{secrets.token_hex(8)}"
+        tag = consumer_tag or f"hopmq-{os.urandom(8).hex()}"
         wanted = Subscription(
             queue=name_of(queue),
             consumer_tag=tag,

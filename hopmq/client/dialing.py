@@ -3,11 +3,10 @@
 import asyncio
 import logging
 import os
-import platform
+import socket
 import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from hopmq import wire
 from hopmq._version import __version__
@@ -22,17 +21,21 @@ from hopmq.transport.dial import Target, dial
 from hopmq.transport.tls import client_context
 from hopmq.typedefs import FieldTable
 from hopmq.url import Endpoint
+from hopmq.values import Value
 from hopmq.wire.limits import DEFAULT_FRAME_MAX
 
 T = TypeVar("T")
 
 logger: logging.Logger = logging.getLogger("hopmq.connection")
 
+_INTERPRETERS: Final = {"cpython": "CPython", "pypy": "PyPy"}
+_NAME: Final = sys.implementation.name
+_PLATFORM: Final = f"{_INTERPRETERS.get(_NAME, _NAME)} {sys.version.split()[0]}"
 _DEFAULT_MECHANISMS = ("PLAIN", "AMQPLAIN")
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Plan:
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
+class Plan(Value):
     """One attempt: where to, as whom, and for how long."""
 
     address: str
@@ -129,7 +132,7 @@ def _client_properties(name: str, given: FieldTable) -> FieldTable:
     table = {
         "product": "HopMQ",
         "version": __version__,
-        "platform": f"{platform.python_implementation()} {platform.python_version()}",
+        "platform": _PLATFORM,
         "connection_name": name,
         **given,
         "capabilities": CLIENT_CAPABILITIES,
@@ -140,8 +143,9 @@ def _client_properties(name: str, given: FieldTable) -> FieldTable:
 
 def default_name() -> str:
     """Name a connection by host, program and process."""
-    program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
-    return f"{platform.node()}:{program}:{os.getpid()}"
+    # pathlib would take longer to load than any module of this package.
+    program = os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119
+    return f"{socket.gethostname()}:{program}:{os.getpid()}"
 
 
 def _first(option: T | None, from_url: T | None, default: T) -> T:

@@ -6,10 +6,11 @@ from math import inf
 from typing import Final
 
 from hopmq.errors import UsageError
+from hopmq.values import Value
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class HealthLimits:
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
+class HealthLimits(Value):
     """From when on something is a reason not to be ready, or not to be live.
 
     Attributes:
@@ -40,8 +41,8 @@ class HealthLimits:
 DEFAULT_LIMITS: Final = HealthLimits()
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Health:
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
+class Health(Value):
     """What a connection was like when it was asked.
 
     Attributes:

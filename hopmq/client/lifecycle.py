@@ -18,6 +18,7 @@ from hopmq.events import (
     ConsumerLost,
     EntityFailed,
 )
+from hopmq.values import Value
 
 logger: logging.Logger = logging.getLogger("hopmq.connection")
 
@@ -30,8 +31,8 @@ _MAX_UNREAD: Final = 1000
 Listener: TypeAlias = Callable[[ConnectionEvent], object]
 
 
-@dataclass(slots=True, kw_only=True)
-class Counters:
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
+class Counters(Value):
     """What has happened to a connection, counted.
 
     Attributes:

@@ -1,6 +1,6 @@
 """Publishes that go again on the next link when their confirm did not come on the last one."""
 
-import secrets
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -63,7 +63,7 @@ class MessageIds:
 
     def __init__(self) -> None:
         """Begin a series that no other publisher has."""
-        self._prefix = f"hopmq-{secrets.token_hex(8)}-"
+        self._prefix = f"hopmq-{os.urandom(8).hex()}-"
         size = len(self._next_of(0))
         # An encoded property list of delivery mode 2 and a message id, up to the id's number.
         self._encoded = b"\x10\x80\x02" + bytes((size,)) + self._prefix.encode()

@@ -6,6 +6,7 @@ from typing import Final, Literal, TypeAlias
 from pamqp.commands import Basic
 
 from hopmq.typedefs import FieldTable
+from hopmq.values import Value
 from hopmq.wire import new_method
 
 Recognise: TypeAlias = Literal["message_id"]
@@ -14,8 +15,8 @@ Recognise: TypeAlias = Literal["message_id"]
 RECOGNISE: Final = frozenset({"message_id"})
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Subscription:
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
+class Subscription(Value):
     """What basic.consume asks for, and how what it brings is dealt with.
 
     Attributes:

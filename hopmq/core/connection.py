@@ -15,7 +15,6 @@ from hopmq.core.events import ConnectionEnded, CoreEvent
 from hopmq.core.heartbeat import DEAD_AFTER, HeartbeatTimer
 from hopmq.core.opening import Opening
 from hopmq.core.replies import NOBODY, ReplyQueue, ReplySlot, Waiter
-from hopmq.core.server_dispatch import ServerDispatch
 from hopmq.core.settings import ClientSettings, ServerSettings, Tuning
 from hopmq.core.states import CONNECTION_MOVES, ChannelState, ConnectionState, Role
 from hopmq.errors import (
@@ -63,6 +62,12 @@ def _before_tuning(settings: ClientSettings | ServerSettings) -> int:
     if isinstance(settings, ServerSettings):
         return settings.frame_min + FRAME_OVERHEAD
     return FRAME_MIN_SIZE
+
+
+def _server_dispatch() -> type[Dispatch]:
+    from hopmq.core.server_dispatch import ServerDispatch  # which programs without a broker lack
+
+    return ServerDispatch
 
 
 class ConnectionCore:
@@ -124,7 +129,7 @@ class ConnectionCore:
             fetched_type=fetched_type,
         )
         self.get_buffer: Callable[[int], memoryview] = self.decoder.get_buffer
-        dispatch = Dispatch if self.role is Role.CLIENT else ServerDispatch
+        dispatch = Dispatch if self.role is Role.CLIENT else _server_dispatch()
         self._dispatch: _Batches = dispatch(self, delivery_type, fetched_type)
         self._with_acks: list[AckSource] = []
         self._events: list[CoreEvent] = []

@@ -45,7 +45,7 @@ class _Nobody:
 NOBODY: Final = _Nobody()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ReplySlot:
     """One request on the wire.
 

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hopmq.errors import EncodeError, UsageError
+from hopmq.values import Value
 from hopmq.wire import active
 from hopmq.wire.reasons import SURROGATES
 
 
-@dataclass(slots=True, frozen=True)
-class Credentials:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class Credentials(Value):
     """Who connects; the password never shows in a repr."""
 
     username: str

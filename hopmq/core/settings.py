@@ -7,6 +7,7 @@ from pamqp.commands import Connection
 
 from hopmq.core.sasl import Credentials, check_mechanisms, initial_response
 from hopmq.typedefs import FieldTable
+from hopmq.values import Value
 from hopmq.wire import active, new_method
 from hopmq.wire.limits import (
     DEFAULT_FRAME_MAX,
@@ -27,8 +28,8 @@ CLIENT_CAPABILITIES: Final[dict[str, bool]] = {
 }
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Tuning:
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
+class Tuning(Value):
     """The limits of a connection (AMQP 0-9-1, connection.tune); 0 means no limit of one's own.
 
     Attributes:
@@ -42,8 +43,8 @@ class Tuning:
     heartbeat: int = 60
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class ClientSettings:
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
+class ClientSettings(Value):
     """What a client brings: who it is, where it wants to go, and its limits."""
 
     credentials: Credentials
@@ -76,8 +77,8 @@ class ClientSettings:
         return new_method(Connection.Open, virtual_host=self.virtual_host)
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class ServerSettings:
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
+class ServerSettings(Value):
     """What a server brings: what it is, how it authenticates, and its limits.
 
     Attributes:

@@ -12,6 +12,7 @@ from pamqp.base import Frame
 from pamqp.commands import INDEX_MAPPING, Basic, Connection
 
 from hopmq.errors import FrameSyntaxError
+from hopmq.values import Value
 from hopmq.wire import reasons
 from hopmq.wire.events import FrameKind
 from hopmq.wire.limits import FRAME_END, FRAME_OVERHEAD
@@ -35,8 +36,8 @@ LARGEST_ANNOUNCED: Final = 536_870_912
 """Bytes of a body that RabbitMQ takes at all, whatever its limit is set to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Answer(Value):
     """A close of the connection.
 
     Attributes:

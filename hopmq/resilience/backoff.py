@@ -6,6 +6,7 @@ from random import Random, SystemRandom
 from typing import Final, Protocol
 
 from hopmq.errors import UsageError
+from hopmq.values import Value
 
 # The system's, since processes forked from one that imported this would share the state of
 # another generator: they would all come back at the same moments.
@@ -25,8 +26,8 @@ class Backoff(Protocol):
         """
 
 
-@dataclass(slots=True, frozen=True)
-class Exponential:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class Exponential(Value):
     """Waits that grow from failure to failure, with full jitter.
 
     A wait is drawn evenly between 0 and a bound, so that the clients of a broker that comes
@@ -63,8 +64,8 @@ class Exponential:
             return self.cap
 
 
-@dataclass(slots=True, frozen=True)
-class Constant:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class Constant(Value):
     """Waits that are all alike.
 
     Attributes:
@@ -86,8 +87,8 @@ class Constant:
         return self.seconds
 
 
-@dataclass(slots=True, frozen=True)
-class GiveUpAfter:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class GiveUpAfter(Value):
     """Another back-off, until so many attempts have failed or so much time has gone by.
 
     Attributes:

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from hopmq.core import sasl
 from hopmq.errors import ClosedError, CredentialsError, UsageError
 from hopmq.resilience.backoff import SYSTEM_CHANCE, Backoff, Exponential
+from hopmq.values import Value
 
 logger: logging.Logger = logging.getLogger("hopmq.credentials")
 
@@ -25,8 +26,8 @@ _STOP_WITHIN: Final = 5.0
 """Seconds that a provider may resist being cancelled."""
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Credentials:
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
+class Credentials(Value):
     """Who connects, as a provider says it; the password never shows in a repr.
 
     Attributes:

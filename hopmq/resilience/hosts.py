@@ -12,7 +12,7 @@ from hopmq.resilience.backoff import SYSTEM_CHANCE, Backoff
 H = TypeVar("H", bound=Hashable)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Record:
     """What became of the attempts to reach one host."""
 

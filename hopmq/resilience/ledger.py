@@ -9,6 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 from hopmq.bindings import Binding
 from hopmq.entities import Exchange, Queue
 from hopmq.typedefs import FieldTable, FieldValue
+from hopmq.values import Value
 
 K = TypeVar("K")
 
@@ -20,8 +21,8 @@ _KEPT_NAMES: Final = 8
 _KEPT_DOOMED: Final = 1000
 
 
-@dataclass(slots=True, frozen=True)
-class WantedQueue:
+@dataclass(slots=True, frozen=True, eq=False, repr=False)
+class WantedQueue(Value):
     """A queue to restore.
 
     Attributes:

@@ -16,6 +16,7 @@ from hopmq.errors import (
 )
 from hopmq.resilience.backoff import Backoff, Exponential
 from hopmq.resilience.ledger import Entity
+from hopmq.values import Value
 
 _OUR_FAULTS: Final = frozenset({501, 502, 503, 504, 505, 540})
 """Codes by which a broker says that this client has broken the protocol."""
@@ -23,8 +24,8 @@ _OUR_FAULTS: Final = frozenset({501, 502, 503, 504, 505, 540})
 _REFUSALS: Final = (AuthenticationError, VhostNotFoundError, CertificateError)
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Recovery:
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
+class Recovery(Value):
     """How a connection comes back after its link has ended.
 
     Attributes:

@@ -8,7 +8,7 @@ from hopmq.client.channel import Channel
 from hopmq.resilience.backoff import Backoff
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Record:
     """What became of one channel."""
 

@@ -180,7 +180,7 @@ class _Watched:
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Stall:
     """One time of being blocked; whoever comes last, loop or watchdog, tells that it is over."""
 

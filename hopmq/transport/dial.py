@@ -11,13 +11,13 @@ from typing import Any, Final
 from hopmq.errors import CertificateError, ConnectError, HandshakeError
 from hopmq.transport.addresses import open_socket
 from hopmq.transport.link import Link
-from hopmq.transport.memory import connect_memory
+from hopmq.values import Value
 
 _TLS_SHUTDOWN_TIMEOUT: Final = 2.0
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Target:
+@dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
+class Target(Value):
     """Where to connect.
 
     Attributes:
@@ -55,6 +55,8 @@ async def dial(target: Target, link: Link) -> None:
     loop = asyncio.get_running_loop()
     try:
         if target.memory is not None:
+            from hopmq.transport.memory import connect_memory  # most programs do without
+
             await connect_memory(target.memory, link)
             return
         if target.path is not None:
