@@ -23,6 +23,9 @@ from synthetic_peer import synthetic_peer
 from tables import SHOWN, as_json, markdown
 
 RESULTS = Path(__file__).parents[2] / "build" / "benchmarks" / "clients.json"
+NOT_ON_STREAMS = ("consume", "rpc-each", "rpc-many")
+"""Streams are read with acknowledgements, and are no place for requests."""
+
 MOST_IN_BROKER = 200_000
 """Messages of one run against a real broker, which keeps them in memory."""
 
@@ -96,6 +99,7 @@ def cases(given: argparse.Namespace, clients: list[Client], target: str) -> list
         for python, interpreter in (pythons if client.pythons else [("", "")])
         for loop in ([each for each in given.loops if each in client.loops] or client.loops[:1])
         for way in ways(client, given.scenarios)
+        if kind != "stream" or way.partition(":")[0] not in NOT_ON_STREAMS
     ]
 
 
