@@ -14,16 +14,19 @@ HATCH = .hatch/bin/hatch
 RUN = HATCH_DATA_DIR=$(CURDIR)/.hatch/data $(HATCH) run
 
 COMMANDS = demo test test-pure cov lint format types schemas docs bench bench-full bench-peers \
-	guard fuzz fuzz-broker sanitize drifts brokers check build
+	bench-scaling bench-latency guard fuzz fuzz-broker sanitize drifts brokers check build
 
 .DEFAULT_GOAL = help
-.PHONY: help chaos clean clean-env $(COMMANDS)
+.PHONY: help chaos bench-plot clean clean-env $(COMMANDS)
 
 $(COMMANDS): .hatch/ready
 	@$(RUN) $@ $(ARGS)
 
 chaos: .hatch/ready
 	@$(RUN) $@ $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+bench-plot: .hatch/ready
+	@$(RUN) plots:draw $(ARGS)
 
 # The stamp comes last, so that an interrupted set-up is begun anew.
 .hatch/ready:
@@ -46,6 +49,9 @@ help:
 	@echo "make bench     benchmarks of the codecs, and of the clients that are installed"
 	@echo "make bench-full  all clients, bodies, properties and kinds of queue; takes hours"
 	@echo "make bench-peers  the other clients that HopMQ is measured against, installed and built"
+	@echo "make bench-scaling  CPU per message with many channels, connections, confirms, processes"
+	@echo "make bench-latency  confirms under load, without coordinated omission"
+	@echo "make bench-plot  pictures of what was measured, into docs/images"
 	@echo "make guard     instructions of hot paths, compared with what was committed (valgrind)"
 	@echo "make fuzz      mutated frames through both codecs"
 	@echo "make fuzz-broker  altered conversations with the embedded broker"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cores import pinned
-from roster import Client
+from description import Client
 
 SYNTHETIC = "synthetic peer"
 CALIBRATION = 1000

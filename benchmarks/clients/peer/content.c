@@ -8,13 +8,20 @@ bool is_direct_reply(const struct text *name) {
     return name->length >= length && memcmp(name->bytes, DIRECT_REPLY, length) == 0;
 }
 
+void confirm(struct connection *connection, struct channel *channel, uint64_t up_to) {
+    if (!channel->confirms || up_to <= channel->confirmed)
+        return;
+    size_t begun = begin_method(&connection->out, channel->number, 60, 80);
+    put64(&connection->out, channel->confirmed = up_to);
+    put8(&connection->out, 1);
+    end_frame(&connection->out, begun);
+}
+
 void confirm_all(struct connection *connection) {
     for (size_t n = 0; n < connection->owing_count; n++) {
         struct channel *channel = connection->owing[n];
-        size_t begun = begin_method(&connection->out, channel->number, 60, 80);
-        put64(&connection->out, channel->published);
-        put8(&connection->out, 1);
-        end_frame(&connection->out, begun);
+        if (channel->published > connection->lag)
+            confirm(connection, channel, channel->published - connection->lag);
         channel->owes_confirm = false;
     }
     connection->owing_count = 0;

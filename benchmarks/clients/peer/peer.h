@@ -38,7 +38,7 @@ struct channel {
     uint16_t number;
     bool confirms, owes_confirm;
     uint16_t prefetch;
-    uint64_t published, delivered;
+    uint64_t published, confirmed, delivered;
     /* Whose each delivery is that is not settled: the ring holds consumer ids by delivery tag. */
     uint64_t oldest;
     uint16_t *ring;
@@ -59,6 +59,7 @@ struct connection {
     int socket;
     bool greeted, closing, again, hung_up;
     uint32_t frame_max;
+    uint64_t lag;   /* how many publishes of a channel are left unconfirmed */
     uint64_t names; /* how many queues and consumers were given names here */
     struct buffer in, out;
     const uint8_t *block, *block_end; /* what is left of a block that the socket did not take whole */
@@ -77,6 +78,7 @@ struct reader;
 void take_header(struct connection *, struct channel *, struct reader *);
 void take_body(struct connection *, struct channel *, struct reader *);
 void confirm_all(struct connection *);
+void confirm(struct connection *, struct channel *, uint64_t up_to);
 bool is_direct_reply(const struct text *name);
 
 /* delivery.c: what is delivered. */

@@ -144,6 +144,9 @@ static void simple(struct connection *connection, uint16_t channel, struct reade
 
 static void take_connection_method(struct connection *connection, uint32_t method,
                                    struct reader *reader) {
+    struct text vhost;
+    char name[SHORT_MAX + 1] = "";
+    unsigned long long lag = 0;
     size_t begun;
     switch (method) {
     case METHOD(10, 11): /* start-ok */
@@ -155,7 +158,11 @@ static void take_connection_method(struct connection *connection, uint32_t metho
         if (connection->frame_max == 0 || connection->frame_max > FRAME_MAX)
             connection->frame_max = FRAME_MAX;
         return;
-    case METHOD(10, 40): /* open */
+    case METHOD(10, 40): /* open: the virtual host lag-N leaves N publishes unconfirmed */
+        get_text(reader, &vhost);
+        memcpy(name, vhost.bytes, vhost.length);
+        sscanf(name, "lag-%llu", &lag);
+        connection->lag = lag;
         begun = begin_method(&connection->out, 0, 10, 41);
         put8(&connection->out, 0);
         end_frame(&connection->out, begun);
@@ -195,6 +202,7 @@ static void take_channel_method(struct connection *connection, struct channel *c
     case METHOD(60, 10): /* qos */
         skip(reader, 4);
         channel->prefetch = get16(reader);
+        confirm(connection, channel, channel->published);
         answer(connection, number, 60, 11);
         return;
     case METHOD(60, 20):
@@ -210,7 +218,7 @@ static void take_channel_method(struct connection *connection, struct channel *c
         return;
     case METHOD(85, 10): /* confirm.select */
         channel->confirms = true;
-        channel->published = 0;
+        channel->published = channel->confirmed = 0;
         if (!(get8(reader) & 1))
             answer(connection, number, 85, 11);
         return;
