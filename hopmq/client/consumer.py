@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable
+from collections.abc import Callable, Container, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Self
 
 from pamqp.commands import Basic
 
+from hopmq.client.ending import Ending
 from hopmq.client.handlers import Handler, is_coroutine_function, refuse_coroutine
-from hopmq.client.inbox import Inbox, ReadingBudget
+from hopmq.client.inbox import Inbox
 from hopmq.client.message import Message, Settling
 from hopmq.client.redelivery import HeldRedeliveries, RecognisedRedeliveries, Redeliveries
+from hopmq.client.session import Session
 from hopmq.client.stream_reading import StreamRedeliveries, StreamSettling, is_of_stream
 from hopmq.client.subscription import Subscription
 from hopmq.client.workers import Workers
@@ -48,8 +50,7 @@ class Consumer:
         wanted: Subscription,
         channel: ChannelCore,
         prefetch: int,
-        budget: ReadingBudget,
-        wait: Callable[[asyncio.Future[Any], str], Awaitable[Any]],
+        session: Session,
         forget: Callable[["Consumer"], object],
     ) -> None:
         """Belong to `channel`; `forget` is called once everything has ended."""
@@ -63,18 +64,15 @@ class Consumer:
         self._pass_on: Callable[[Any], None] = self._enqueue
         self._receive: Callable[[Any], None] = self._pass_on
         self._redeliveries: Redeliveries | None = None
-        self._budget = budget
+        self._session = session
         self._is_live = False
         self._is_adopted = False
-        self._inbox = Inbox(budget)
-        self._wait = wait
+        self._inbox = Inbox(session.budget)
         self._forget = forget
-        self._workers = Workers(self._inbox, self._failed, self._workers_ended)
+        self._workers: Workers | None = None
         self._iterable = True
         self._cancelling = False
-        self._ended: asyncio.Future[ClosedError | ConsumerCancelledError | None] = (
-            asyncio.get_running_loop().create_future()
-        )
+        self._ended: Ending[ClosedError | ConsumerCancelledError] = Ending()
 
     def __repr__(self) -> str:
         """Show tag, queue and whether it is active."""
@@ -120,7 +118,7 @@ class Consumer:
 
     async def wait_closed(self) -> None:
         """Wait until the consumer ends; raise why, unless it was cancelled here."""
-        error = await asyncio.shield(self._ended)
+        error = await self._ended.wait()
         if error is not None:
             raise error.again()
 
@@ -138,7 +136,8 @@ class Consumer:
             finally:
                 self._give_back()
                 self._end(None)
-        await self._workers.join()
+        if self._workers is not None:
+            await self._workers.join()
 
     async def __aenter__(self) -> Self:
         """Use it."""
@@ -164,8 +163,7 @@ class Consumer:
         if handler is not None:
             self._iterable = False
             if is_coroutine_function(handler):
-                name = f"hopmq consumer {self.consumer_tag}"
-                self._workers.start(handler, concurrency, name)
+                self._workers = Workers(self, self._inbox, handler, concurrency)
             else:
                 self._pass_on = self._callback(handler)
         self._receive = self._pass_on
@@ -273,22 +271,24 @@ class Consumer:
     def _handled(self) -> list[Message]:
         """Return what handlers work on beside each other."""
         workers = self._workers
-        return workers.at_work() if workers.work_beside_each_other else []
+        return [] if workers is None or workers.concurrency == 1 else workers.at_work()
 
     def _watch_redeliveries(self) -> None:
         if self._wanted.recognise is not None:
-            self._redeliveries = RecognisedRedeliveries(self._pass_on, self._admit, self._budget)
-        elif self._workers.work_beside_each_other and not self.no_ack:
-            self._redeliveries = HeldRedeliveries(self._pass_on, self._admit, self._budget)
+            self._redeliveries = RecognisedRedeliveries(
+                self._pass_on, self._admit, self._session.budget
+            )
+        elif self._workers is not None and self._workers.concurrency > 1 and not self.no_ack:
+            self._redeliveries = HeldRedeliveries(self._pass_on, self._admit, self._session.budget)
         self._choose_receive()
 
     def _choose_receive(self) -> None:
         """Have deliveries pass through what looks after redeliveries only while it has to."""
-        before, receive = self._receive, self._pass_on
-        self._workers.on_work_ended = None
+        before, receive, work_ended = self._receive, self._pass_on, None
         if self._redeliveries is not None and self._redeliveries.is_needed:
-            receive = self._redeliveries.receive
-            self._workers.on_work_ended = self._work_ended
+            receive, work_ended = self._redeliveries.receive, self._work_ended
+        if self._workers is not None:
+            self._workers.on_work_ended = work_ended
         self._receive = receive
         consumers = self._channel.consumers
         if consumers.get(self.consumer_tag) == before:
@@ -328,7 +328,7 @@ class Consumer:
                     refuse_coroutine(result)
             except (Exception, asyncio.CancelledError) as error:
                 # The handler is the user's: nothing may pass the reader.
-                self._failed(message, error)
+                self.handler_failed(message, error)
 
         return receive
 
@@ -342,7 +342,8 @@ class Consumer:
             self._redeliveries.work_ended(message)
             self._choose_receive()
 
-    def _failed(self, message: Message, error: BaseException) -> None:
+    def handler_failed(self, message: Message, error: BaseException) -> None:
+        """Log what a handler raised, and give its message back."""
         logger.error(
             "handler of consumer %s (queue %r) failed on delivery %s; the message goes back",
             self.consumer_tag,
@@ -365,7 +366,7 @@ class Consumer:
         channel.request(
             waiter, method, Basic.CancelOk, before_reply=lambda _: self._forget_tag(channel)
         )
-        await self._wait(waiter, "Basic.Cancel")
+        await self._session.wait(waiter, "Basic.Cancel")
 
     def _give_back(self) -> None:
         """Return what nobody has read to the queue; without acks it stays readable."""
@@ -376,7 +377,7 @@ class Consumer:
     def _end(self, error: ClosedError | ConsumerCancelledError | None) -> None:
         if self._ended.done():
             return
-        self._ended.set_result(error)
+        self._ended.come(error)
         if self._redeliveries is not None:
             _reject(self._redeliveries.give_up())
         if error is None:
@@ -386,7 +387,8 @@ class Consumer:
         if not self._workers:
             self._forget(self)
 
-    def _workers_ended(self) -> None:
+    def workers_ended(self) -> None:
+        """Have no work left."""
         if self._ended.done():
             self._forget(self)
 

@@ -15,7 +15,7 @@ from hopmq.client.message import FetchedMessage, Message
 from hopmq.client.opening import Opening
 from hopmq.client.session import Session
 from hopmq.client.stream_reading import OFFSET
-from hopmq.client.subscription import RECOGNISE, Recognise, Subscription
+from hopmq.client.subscription import NO_ARGUMENTS, RECOGNISE, Recognise, Subscription
 from hopmq.core.channel import ChannelCore
 from hopmq.core.replies import NOBODY
 from hopmq.core.states import ChannelState
@@ -100,7 +100,7 @@ class ConsumeOperations:
             consumer_tag=tag,
             no_ack=no_ack,
             exclusive=exclusive,
-            arguments=table,
+            arguments=table or NO_ARGUMENTS,
             recognise=None if no_ack else recognise,
             may_read_stream=OFFSET in table or self._is_stream(queue),
         )
@@ -216,9 +216,7 @@ class ConsumeOperations:
         if tag in self._consumers or tag in self._core.consumers:
             # RabbitMQ closes the whole connection for this (530).
             raise UsageError(f"consumer tag {tag!r} is in use on this channel")
-        consumer = Consumer(
-            wanted, self._core, self._prefetch, session.budget, session.wait, self._forget_consumer
-        )
+        consumer = Consumer(wanted, self._core, self._prefetch, session, self._forget_consumer)
         consumer.deliver_to(handler, concurrency)
         self._consumers[tag] = consumer
         started = False

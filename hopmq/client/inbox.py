@@ -84,22 +84,27 @@ class Inbox:
     reader gets it.
     """
 
-    __slots__ = ("_budget", "_end", "_messages", "_readers")
+    __slots__ = ("_budget", "_end", "_messages", "_readers", "on_first")
 
     def __init__(self, budget: ReadingBudget) -> None:
         """Count unread bytes on `budget`."""
-        self._messages: deque[Message] = deque()
-        self._readers: deque[asyncio.Future[None]] = deque()
+        # An empty deque has room for 64: those who wait for nothing go without.
+        self._messages: deque[Message] | None = None
+        self._readers: deque[asyncio.Future[None]] | None = None
+        self.on_first: Callable[[], None] | None = None
         self._budget = budget
         self._end: Callable[[], BaseException] | None = None
 
     def __len__(self) -> int:
         """Return how many messages wait."""
-        return len(self._messages)
+        return len(self._messages or ())
 
     def put(self, message: Message) -> None:
         """Add a message and wake one reader."""
-        self._messages.append(message)
+        messages = self._messages
+        if messages is None:
+            messages = self._begin()
+        messages.append(message)
         budget = self._budget
         budget.unread += len(message.body) + len(message.raw_properties) + _EACH
         if budget.unread > budget.limit:
@@ -118,6 +123,7 @@ class Inbox:
             if self._end is not None:
                 raise self._end()
             await self._wait()
+            messages = self._messages
         message = messages.popleft()
         budget = self._budget
         budget.unread -= len(message.body) + len(message.raw_properties) + _EACH
@@ -134,14 +140,25 @@ class Inbox:
 
     def take_all(self) -> list[Message]:
         """Empty the queue and return what nobody has read."""
-        left = list(self._messages)
-        self._messages.clear()
+        left = list(self._messages or ())
+        if self._messages is not None:
+            self._messages.clear()
         for message in left:
             self._budget.remove(message)
         return left
 
+    def _begin(self) -> deque[Message]:
+        """Make room for messages, and tell those who shall read them that there will be one."""
+        messages: deque[Message] = deque()
+        self._messages = messages
+        if self.on_first is not None and self._end is None:
+            self.on_first()
+        return messages
+
     async def _wait(self) -> None:
         reader = asyncio.get_running_loop().create_future()
+        if self._readers is None:
+            self._readers = deque()
         self._readers.append(reader)
         try:
             await reader

@@ -15,6 +15,10 @@ Recognise: TypeAlias = Literal["message_id"]
 RECOGNISE: Final = frozenset({"message_id"})
 
 
+NO_ARGUMENTS: Final[FieldTable] = {}
+"""Of most consumers, which share them."""
+
+
 @dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
 class Subscription(Value):
     """What basic.consume asks for, and how what it brings is dealt with.

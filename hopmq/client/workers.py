@@ -1,56 +1,68 @@
 """Tasks that run a coroutine handler, each on one message after the other."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from typing import Any, Protocol
 
 from hopmq.client.inbox import Inbox
 from hopmq.client.message import Message
 from hopmq.errors import ClosedError, ConsumerCancelledError
 
 
+class Employer(Protocol):
+    """Whose handler it is."""
+
+    consumer_tag: str
+
+    def handler_failed(self, message: Message, error: BaseException) -> None:
+        """Take note of what a handler raised."""
+
+    def workers_ended(self) -> None:
+        """Take note that the last worker has ended."""
+
+
 class Workers:
-    """The long-lived tasks of one consumer; none until they are started.
+    """The long-lived tasks of one consumer; none until there is a first message.
 
     Attributes:
+        concurrency: How many messages they work on at once.
         on_work_ended: Called with each message that a handler has ended with; None as long as
             nobody has to know.
     """
 
+    __slots__ = (
+        "_at_work",
+        "_context",
+        "_employer",
+        "_handler",
+        "_inbox",
+        "_tasks",
+        "concurrency",
+        "on_work_ended",
+    )
+
     def __init__(
-        self,
-        inbox: Inbox,
-        failed: Callable[[Message, BaseException], None],
-        all_ended: Callable[[], None],
+        self, employer: Employer, inbox: Inbox, handler: Callable[[Any], Any], concurrency: int
     ) -> None:
-        """Take messages from `inbox`; tell `failed` of what a handler raises."""
+        """Work on messages from `inbox`, as many at once as `concurrency` says."""
         self.on_work_ended: Callable[[Message], None] | None = None
+        self._employer = employer
         self._inbox = inbox
-        self._failed = failed
-        self._all_ended = all_ended
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._at_work: list[Message | None] = []
+        self._handler = handler
+        self.concurrency: int = concurrency
+        self._tasks: set[asyncio.Task[None]] | tuple[()] = ()
+        self._at_work: Sequence[Message | None] = ()
+        self._context = copy_context()  # that of the caller, and not of whatever reads the socket
+        inbox.on_first = self._start
 
     def __len__(self) -> int:
         """Return how many are at work or wait for some."""
         return len(self._tasks)
 
-    @property
-    def work_beside_each_other(self) -> bool:
-        """Whether several messages may be worked on at once."""
-        return len(self._at_work) > 1
-
     def at_work(self) -> list[Message]:
         """Return the messages that handlers work on now."""
         return [each for each in self._at_work if each is not None]
-
-    def start(self, handler: Callable[[Any], Any], concurrency: int, name: str) -> None:
-        """Start so many."""
-        self._at_work = [None] * concurrency
-        for number in range(concurrency):
-            task = asyncio.create_task(self._work(handler, number), name=f"{name} worker {number}")
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
 
     async def join(self) -> None:
         """Wait until all have ended, but for the one that asks."""
@@ -58,8 +70,18 @@ class Workers:
         if others:
             await asyncio.wait(others)
 
-    async def _work(self, handler: Callable[[Any], Any], number: int) -> None:
-        at_work, next_message = self._at_work, self._inbox.get
+    def _start(self) -> None:
+        at_work: list[Message | None] = [None] * self.concurrency
+        self._at_work = at_work
+        self._tasks = set()
+        for number in range(self.concurrency):
+            name = f"hopmq consumer {self._employer.consumer_tag} worker {number}"
+            task = self._context.run(asyncio.create_task, self._work(number, at_work), name=name)
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    async def _work(self, number: int, at_work: list[Message | None]) -> None:
+        next_message, handler = self._inbox.get, self._handler
         while True:
             try:
                 message = await next_message()
@@ -71,18 +93,21 @@ class Workers:
             except asyncio.CancelledError as error:
                 if _is_cancelled():
                     raise
-                self._failed(message, error)  # of something that the handler awaited
+                self._employer.handler_failed(
+                    message, error
+                )  # of something that the handler awaited
             except Exception as error:  # the handler is the user's: the worker goes on
-                self._failed(message, error)
+                self._employer.handler_failed(message, error)
             finally:
                 at_work[number] = None
                 if self.on_work_ended is not None:
                     self.on_work_ended(message)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
+        assert isinstance(self._tasks, set)
         self._tasks.discard(task)
         if not self._tasks:
-            self._all_ended()
+            self._employer.workers_ended()
 
 
 def _is_cancelled() -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+from contextvars import ContextVar
 
 import pytest
 
@@ -280,11 +281,49 @@ async def test_handlers_hear_of_a_deleted_queue_by_wait_closed(
 
 
 async def test_no_worker_outlives_its_consumer(channel: Channel, queue: str) -> None:
+    handled = asyncio.Event()
+
+    async def handle(message: Message) -> None:
+        message.ack()
+        handled.set()
+
+    before = asyncio.all_tasks()
+    consumer = await channel.consume(queue, handle, concurrency=5)
+    await channel.publish(b"1", routing_key=queue)
+    await asyncio.wait_for(handled.wait(), 5)
+    assert len(asyncio.all_tasks() - before) == 5
+    await consumer.cancel()
+    assert asyncio.all_tasks() == before
+
+
+async def test_no_worker_is_there_before_the_first_message(channel: Channel, queue: str) -> None:
     async def handle(message: Message) -> None:
         message.ack()
 
     before = asyncio.all_tasks()
     consumer = await channel.consume(queue, handle, concurrency=5)
-    assert len(asyncio.all_tasks() - before) == 5
+    assert asyncio.all_tasks() == before
     await consumer.cancel()
     assert asyncio.all_tasks() == before
+    assert channel.consumers() == []
+
+
+async def test_handlers_run_in_the_context_of_their_consume(channel: Channel, queue: str) -> None:
+    name: ContextVar[str] = ContextVar("name", default="nobody")
+    seen: list[str] = []
+    both = asyncio.Event()
+
+    async def handle(message: Message) -> None:
+        seen.append(name.get())
+        name.set(message.body.decode())  # which the other worker does not see
+        message.ack()
+        if len(seen) == 2:
+            both.set()
+        await both.wait()
+
+    name.set("caller")
+    async with await channel.consume(queue, handle, concurrency=2):
+        name.set("later")
+        await channel.publish_many([b"1", b"2"], routing_key=queue)
+        await asyncio.wait_for(both.wait(), 5)
+    assert seen == ["caller", "caller"]
