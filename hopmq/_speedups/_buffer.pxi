@@ -17,12 +17,14 @@ cdef class ReceiveBuffer:
     cdef Py_ssize_t end
     cdef Py_ssize_t goal
     cdef int small_reads
+    cdef bint lent
 
     def __cinit__(self):
         self.start = 0
         self.end = 0
         self.goal = SMALL
         self.small_reads = 0
+        self.lent = False
         self.data = bytearray(SMALL)
         self.view = memoryview(self.data)
 
@@ -40,6 +42,7 @@ cdef class ReceiveBuffer:
             self.compact()
         if self.free() == 0:
             self.replace(2 * self.end)
+        self.lent = True
         return self.view[self.end:]
 
     cdef int written(self, Py_ssize_t size) except -1:
@@ -47,6 +50,7 @@ cdef class ReceiveBuffer:
         if not 0 <= size <= offered:
             raise UsageError(f"{size} bytes received where get_buffer() offered {offered}")
         self.end += size
+        self.lent = False
         if size == offered:
             self.goal = min(2 * self.goal, <Py_ssize_t>BUSY)
             self.small_reads = 0
@@ -70,6 +74,13 @@ cdef class ReceiveBuffer:
                 self.replace(max(self.end + size, 2 * PyByteArray_GET_SIZE(self.data)))
         memcpy(self.base() + self.end, data, size)
         self.end += size
+        return 0
+
+    cdef int rest(self) except -1:
+        # Small again, at once unless somebody may be about to write into it.
+        self.goal = SMALL
+        if self.start == self.end and not self.lent:
+            self.refit()
         return 0
 
     cdef int refit(self) except -1:

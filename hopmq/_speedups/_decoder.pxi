@@ -66,6 +66,12 @@ cdef class Decoder:
         self.buffer.written(nbytes)
         return self.more()
 
+    def rest(self):
+        """Give back memory that only busy reads need: little has come lately."""
+        if self.parsing:
+            self.refuse_entry()
+        self.buffer.rest()
+
     def feed(self, data):
         """Copy `data` in and parse, up to the end of a batch."""
         cdef Py_buffer octets

@@ -382,6 +382,7 @@ class ConnectionCore:
         elif self.heartbeat.is_due(now):
             self.write(self.codec.HEARTBEAT)
             self.heartbeat.last_sent = now
+            self.decoder.rest()
 
     # --- inside ----------------------------------------------------------------------------
 

@@ -96,6 +96,12 @@ class Decoder:
         self._buffer.written(nbytes)
         return self.more()
 
+    def rest(self) -> None:
+        """Give back memory that only busy reads need: little has come lately."""
+        if self._parsing:
+            _refuse_entry()
+        self._buffer.rest()
+
     def feed(self, data: Body) -> list[Event]:
         """Copy `data` in and parse, up to the end of a batch."""
         if self._parsing:

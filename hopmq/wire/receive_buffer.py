@@ -23,13 +23,14 @@ class ReceiveBuffer:
     someone may still hold is never resized, but replaced.
     """
 
-    __slots__ = ("_goal", "_small_reads", "data", "end", "start", "view")
+    __slots__ = ("_goal", "_lent", "_small_reads", "data", "end", "start", "view")
 
     def __init__(self) -> None:
         """Start small."""
         self.start: int = 0
         self.end: int = 0
         self._goal = SMALL
+        self._lent = False
         self._small_reads = 0
         self.data: bytearray = bytearray(SMALL)
         self.view: memoryview = memoryview(self.data)
@@ -46,6 +47,7 @@ class ReceiveBuffer:
             self._compact()
         if self.end == len(self.data):
             self._replace(2 * self.end)
+        self._lent = True
         return self.view[self.end :]
 
     def written(self, size: int) -> None:
@@ -54,6 +56,7 @@ class ReceiveBuffer:
         if not 0 <= size <= offered:
             raise UsageError(f"{size} bytes received where get_buffer() offered {offered}")
         self.end += size
+        self._lent = False
         if size == offered:
             self._goal = min(2 * self._goal, BUSY)
             self._small_reads = 0
@@ -76,6 +79,12 @@ class ReceiveBuffer:
                 self._replace(max(self.end + size, 2 * len(self.data)))
         self.view[self.end : self.end + size] = data
         self.end += size
+
+    def rest(self) -> None:
+        """Be small again, at once unless somebody may be about to write into it."""
+        self._goal = SMALL
+        if self.start == self.end and not self._lent:
+            self._refit()
 
     def clear(self) -> None:
         """Drop everything held."""

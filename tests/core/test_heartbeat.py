@@ -163,3 +163,14 @@ def test_a_dead_peer_ends_a_close_that_it_does_not_answer_without_a_second_word(
     core.handle_deadline(START + 2)
     assert core.state is ConnectionState.CLOSED
     assert core.events() == []
+
+
+def test_with_a_heartbeat_the_memory_of_busy_reads_goes_back(core: ConnectionCore) -> None:
+    small = len(core.get_buffer(-1))
+    for _ in range(3):
+        room = core.get_buffer(-1)
+        room[:] = BEAT * (len(room) // len(BEAT))
+        core.received(len(room), START)
+    assert len(core.get_buffer(-1)) > small
+    assert beats(core, START + INTERVAL / 2) == ["Heartbeat"]
+    assert len(core.get_buffer(-1)) == small

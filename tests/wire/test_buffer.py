@@ -5,7 +5,8 @@ import random
 import pytest
 
 from hopmq.errors import UsageError
-from hopmq.wire import Codec
+from hopmq.wire import Codec, Decoder
+from hopmq.wire.receive_buffer import SMALL
 
 from .feeding import feed_all, read_into
 from .plain import plain
@@ -91,6 +92,42 @@ def test_reading_moves_on_to_large_buffers_and_back(codec: Codec) -> None:
     for _ in range(2000):
         assert len(read_into(decoder, HEARTBEAT_FRAME, 8)) == 1
     assert len(decoder.get_buffer(-1)) <= 65_536
+
+
+def read_busily(decoder: Decoder) -> None:
+    """Have it read so much that its buffer grows."""
+    read_into(decoder, (deliver(1) + content(1, bytes(100_000), frame_max=131_072)) * 40, 10**9)
+    assert len(decoder.get_buffer(-1)) > SMALL
+    read_into(decoder, HEARTBEAT_FRAME, 8)
+
+
+def test_at_rest_the_buffer_is_small_again(codec: Codec) -> None:
+    decoder = codec.Decoder(frame_max=131_072)
+    read_busily(decoder)
+    decoder.rest()
+    assert len(decoder.get_buffer(-1)) == SMALL
+    assert len(read_into(decoder, HEARTBEAT_FRAME, 8)) == 1
+
+
+def test_rest_drops_nothing_that_waits(codec: Codec) -> None:
+    decoder = codec.Decoder(frame_max=131_072)
+    read_busily(decoder)
+    read_into(decoder, HEARTBEAT_FRAME[:3], 8)
+    decoder.rest()
+    assert decoder.buffered == 3
+    assert len(read_into(decoder, HEARTBEAT_FRAME[3:], 8)) == 1
+
+
+def test_at_rest_a_buffer_that_is_being_written_to_is_kept(codec: Codec) -> None:
+    """A proactor writes into the room that it has asked for whenever the bytes come."""
+    decoder = codec.Decoder(frame_max=131_072)
+    read_busily(decoder)
+    room = decoder.get_buffer(-1)
+    decoder.rest()
+    room[: len(HEARTBEAT_FRAME)] = HEARTBEAT_FRAME
+    (event,) = decoder.received(len(HEARTBEAT_FRAME))
+    assert type(event).__name__ == "Heartbeat"
+    assert len(decoder.get_buffer(-1)) == SMALL
 
 
 def test_several_mebibytes_at_once(codec: Codec) -> None:
