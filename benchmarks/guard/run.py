@@ -26,13 +26,16 @@ TOLERANCE = 0.05
 
 
 def build() -> str:
-    """Name what counts depend on: the interpreter, who compiled it, the machine, the codec."""
-    flags = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    """Name what counts depend on: the interpreter, how it was compiled, the machine, the codec."""
+    levels = [
+        word for word in (sysconfig.get_config_var("PY_CFLAGS") or "").split() if word[:2] == "-O"
+    ]
+    guided = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
     return ", ".join(
         (
             f"{platform.python_implementation()} {platform.python_version()}",
-            "optimized" if "--enable-optimizations" in flags else "not optimized",
-            platform.python_compiler(),
+            f"{platform.python_compiler()} {levels[-1] if levels else ''}".rstrip(),
+            "guided by a profile" if guided else "no profile",
             platform.machine(),
             "compiled codec" if hopmq.speedups_enabled else "pure codec",
         )
