@@ -13,7 +13,7 @@ from hopmq.wire import Properties
 class Pipeline:
     """Messages that differ only in their bodies; an error is the outcome of one alone."""
 
-    __slots__ = ("_content", "_handles", "_oldest", "_publishing", "_read_confirms", "_timeout")
+    __slots__ = ("_content", "_decided", "_handles", "_publishing", "_read_confirms", "_timeout")
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Pipeline:
         self._content = content
         self._timeout = timeout
         self._handles: list[PublishHandle] = []
-        self._oldest = 0
+        self._decided = 0  # of the handles, but for some that are still on their way
 
     def publish_now(self, body: Body) -> bool:
         """Write the next message; return False where there is no room for it."""
@@ -52,9 +52,11 @@ class Pipeline:
         """Wait for room and write the next message, or leave it as the one that is held."""
         handles, size = self._handles, size_of(body)
         self._read_confirms()
-        while self._oldest < len(handles) and self._publishing.is_full(size):
-            await handles[self._oldest].wait()
-            self._oldest += 1
+        while self._decided < len(handles) and self._publishing.is_full(size):
+            # Not the oldest: messages then go out in large pieces, not as confirms trickle in.
+            middle = (self._decided + len(handles)) // 2
+            await handles[middle].wait()
+            self._decided = middle + 1
         try:
             handle = self._publishing.start(*self._content, body, self._timeout)
         except (EncodeError, PublishNotSentError) as error:
@@ -68,7 +70,7 @@ class Pipeline:
             PublishManyError: Some did not end confirmed.
         """
         self._read_confirms()
-        for handle in self._handles[self._oldest :]:
+        for handle in self._handles:
             if not handle.done():
                 await handle.waiter()
         outcomes = [handle.outcome for handle in self._handles]

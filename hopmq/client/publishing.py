@@ -181,13 +181,14 @@ class Publishing:
         """Write a message now; None where it would have to be held. Raises as `start`."""
         if self.outside_transaction is not None:
             raise self.outside_transaction()
-        if not timeout > 0:
+        if not timeout > 0.0:
             raise PublishNotSentTimeoutError("not sent: its deadline had passed before")
         size = len(body) if type(body) is bytes else size_of(body)
         if self._held or not self._has_room(size):
             return None
         if self._ids is None:
-            handle = PublishHandle(size, self._time(), timeout)
+            time = self._time
+            handle = PublishHandle(size, time(), timeout)
         else:
             handle = lasting = self._lasting(
                 exchange, routing_key, mandatory, properties, body, timeout

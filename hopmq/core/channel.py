@@ -156,7 +156,8 @@ class ChannelCore:
         if confirms is not None and pending is None:
             raise UsageError("in confirm mode the broker counts every publish")
         connection = self._connection
-        written = connection.append_publish(
+        append_publish = connection.append_publish
+        written = append_publish(
             connection.out,
             self.channel_id,
             exchange,
