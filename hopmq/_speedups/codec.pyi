@@ -1,8 +1,11 @@
 """The compiled codec; its classes stand in for those of `hopmq.wire.events` and `decoder`."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from hopmq.core.confirms import ConfirmLedger as ConfirmLedger
+from hopmq.core.connection import ConnectionCore
+from hopmq.core.dispatch import Dispatch
 from hopmq.core.pending import Pending as Pending
 from hopmq.core.pending import Receipt as Receipt
 from hopmq.wire.decode_values import decode_table as decode_table
@@ -34,3 +37,13 @@ from hopmq.wire.properties import encode_properties as encode_properties
 CODEC_VERSION: Final[int]
 HEARTBEAT: Final[bytes]
 PROTOCOL_HEADER: Final[bytes]
+
+# Any: the decoder's events have no common type.
+def client_batch(
+    dispatch: Dispatch,
+    connection: ConnectionCore,
+    delivery_type: type[Delivery],
+    handlers: dict[type, Callable[[Dispatch, Any], None]],
+    events: list[Any],
+    /,
+) -> None: ...

@@ -60,6 +60,14 @@ _CHANNEL_ERROR = 504
 _UNEXPECTED_FRAME = 505
 
 
+@cache
+def _compiled_batch() -> Callable[..., None]:
+    """Return the twin of `Dispatch.batch` that goes with the compiled codec."""
+    from hopmq._speedups.codec import client_batch
+
+    return client_batch
+
+
 class Dispatch:
     """Route wire events: what is hot straight to its consumer or ledger, the rest by table."""
 
@@ -119,6 +127,9 @@ class Dispatch:
     def batch(self, events: list[Any]) -> None:  # the decoder's events have no common type
         """Take what one read gave: deliveries to consumers, acks to confirms."""
         connection, delivery_type = self._connection, self._delivery_type
+        if connection.codec.name == "cython":
+            _compiled_batch()(self, connection, delivery_type, self._handlers, events)
+            return
         ack_type = connection.codec.Ack
         for event in events:
             kind = type(event)
