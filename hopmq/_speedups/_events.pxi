@@ -31,6 +31,12 @@ cdef class Content:
         self.context = context
         self._properties = None
 
+    def octets(self):
+        """Return the size of body and properties."""
+        if self.body is None or self.raw_properties is None:
+            raise TypeError("a message without a body or properties")
+        return PyBytes_GET_SIZE(self.body) + PyBytes_GET_SIZE(self.raw_properties)
+
     @property
     def properties(self):
         """The message's properties, decoded when first read."""
@@ -74,6 +80,12 @@ cdef class Delivery(Content):
         self.consumer_tag = consumer_tag
         self.delivery_tag = delivery_tag
         self.redelivered = redelivered
+
+    def admit(self, context, set unsettled):
+        """Belong to `context`; count as unsettled, unless it needs no settling."""
+        self.context = context
+        if unsettled is not None:
+            unsettled.add(self.delivery_tag)
 
 
 cdef class Fetched(Content):

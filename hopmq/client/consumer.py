@@ -312,16 +312,14 @@ class Consumer:
             message.reject(requeue=True)
 
     def _enqueue(self, message: Message) -> None:
-        message.context = self._settling
-        if not self.no_ack:
-            self._channel.deliveries.unsettled.add(message.delivery_tag)
+        message.admit(self._settling, None if self.no_ack else self._channel.deliveries.unsettled)
         self._inbox.put(message)
 
     def _callback(self, handler: Callable[[Message], object]) -> Callable[[Any], None]:
         def receive(message: Message) -> None:
-            message.context = self._settling
-            if not self.no_ack:
-                self._channel.deliveries.unsettled.add(message.delivery_tag)
+            message.admit(
+                self._settling, None if self.no_ack else self._channel.deliveries.unsettled
+            )
             try:
                 result = handler(message)
                 if result is not None:
@@ -333,9 +331,7 @@ class Consumer:
         return receive
 
     def _admit(self, message: Message) -> None:
-        message.context = self._settling
-        if not self.no_ack:
-            self._channel.deliveries.unsettled.add(message.delivery_tag)
+        message.admit(self._settling, None if self.no_ack else self._channel.deliveries.unsettled)
 
     def _work_ended(self, message: Message) -> None:
         if self._redeliveries is not None:

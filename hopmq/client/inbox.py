@@ -40,13 +40,13 @@ class ReadingBudget:
 
     def add(self, message: Message) -> None:
         """Count a message that arrived."""
-        self.unread += len(message.body) + len(message.raw_properties) + _EACH
+        self.unread += message.octets() + _EACH
         if self.unread > self.limit:
             self.overrun()
 
     def remove(self, message: Message) -> None:
         """Count a message that was taken."""
-        self.unread -= len(message.body) + len(message.raw_properties) + _EACH
+        self.unread -= message.octets() + _EACH
         if self.paused:
             self.eased()
 
@@ -106,7 +106,7 @@ class Inbox:
             messages = self._begin()
         messages.append(message)
         budget = self._budget
-        budget.unread += len(message.body) + len(message.raw_properties) + _EACH
+        budget.unread += message.octets() + _EACH
         if budget.unread > budget.limit:
             budget.overrun()
         if self._readers:
@@ -126,7 +126,7 @@ class Inbox:
             messages = self._messages
         message = messages.popleft()
         budget = self._budget
-        budget.unread -= len(message.body) + len(message.raw_properties) + _EACH
+        budget.unread -= message.octets() + _EACH
         if budget.paused:
             budget.eased()
         return message

@@ -1,6 +1,7 @@
 """Messages that came from the broker."""
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from types import TracebackType
@@ -53,6 +54,8 @@ class Message:
         routing_key: str
         redelivered: bool
         delivery_tag: int
+        octets: Callable[[], int]
+        admit: Callable[[Settling, set[int] | None], None]
         context: Any  # a Settling; the wire layer, which owns the slot, does not know the type
 
     # Wire events compare by content and have no hash; a message is itself and nothing else, so

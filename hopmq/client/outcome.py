@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Final
 
 from hopmq.core.pending import Pending, Receipt
 from hopmq.errors import (
@@ -23,7 +23,7 @@ class PublishHandle(Pending):
 
     Attributes:
         delivery_tag: The publish's number on its channel.
-        size: Bytes it occupies in the window of unconfirmed messages.
+        size: Bytes it occupies in the window of unconfirmed messages; 0 without confirms.
         begun: When it was asked for, on the loop's clock.
         deadline: When it ends as unknown if no confirm has come, on the same clock.
     """
@@ -89,6 +89,12 @@ class PublishHandle(Pending):
         if not self._settled:
             self._error = error
             self._end()
+
+
+HANDED_OVER: Final = PublishHandle(0, 0.0, 0.0)
+"""Every publish without confirms, once it was written: nothing more is known of any."""
+
+HANDED_OVER.confirmed()
 
 
 def unknown(cause: HopMQError) -> PublishUnknownError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Final, Literal, Protocol, TypeAlias, get_args
 
-from hopmq.client.outcome import PublishHandle
+from hopmq.client.outcome import HANDED_OVER, PublishHandle
 from hopmq.client.resending import Content, LastingHandle, MessageIds
 from hopmq.core.channel import RETURN_TOKEN, ChannelCore
 from hopmq.core.connection import ConnectionCore
@@ -186,17 +186,21 @@ class Publishing:
         size = len(body) if type(body) is bytes else size_of(body)
         if self._held or not self._has_room(size):
             return None
-        if self._ids is None:
-            time = self._time
-            handle = PublishHandle(size, time(), timeout)
-        else:
+        channel = self._channel
+        confirms = channel.confirms
+        handle: PublishHandle
+        if self._ids is not None:
             handle = lasting = self._lasting(
                 exchange, routing_key, mandatory, properties, body, timeout
             )
             properties, body = lasting.content[3:]
-        channel = self._channel
-        if mandatory and channel.confirms is not None:
-            properties = _with_token(properties, channel.confirms.next_tag)
+        elif confirms is None:
+            handle = HANDED_OVER
+        else:
+            time = self._time
+            handle = PublishHandle(size, time(), timeout)
+        if mandatory and confirms is not None:
+            properties = _with_token(properties, confirms.next_tag)
         try:
             tag = channel.publish(handle, exchange, routing_key, mandatory, properties, body)
         except ClosedError as error:

@@ -183,7 +183,10 @@ class ChannelCore:
         if multiple:
             return self._settle_up_to(tag, self._write_ack)
         deliveries = self.deliveries
-        if self.state is not CHANNEL_OPEN or not deliveries.settle(tag):
+        unsettled = deliveries.unsettled
+        if self.state is CHANNEL_OPEN and tag in unsettled and deliveries.uncommitted is None:
+            unsettled.remove(tag)
+        elif self.state is not CHANNEL_OPEN or not deliveries.settle(tag):
             return self._not_settled(tag)
         pending = deliveries.pending
         if not pending:

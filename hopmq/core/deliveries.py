@@ -11,9 +11,14 @@ class DeliveryLedger:
 
     A `multiple` ack covers every unsettled delivery up to its tag, so it is used only where no
     unsettled delivery stands below it.
+
+    Attributes:
+        unsettled: The tags that wait for their settlement.
+        pending: Those that are acknowledged, and not told to the peer yet.
+        uncommitted: What was settled within a transaction, while there is one.
     """
 
-    __slots__ = ("_lowest", "_requeued_up_to", "_uncommitted", "pending", "unsettled")
+    __slots__ = ("_lowest", "_requeued_up_to", "pending", "uncommitted", "unsettled")
 
     def __init__(self) -> None:
         """Start with nothing delivered."""
@@ -21,7 +26,7 @@ class DeliveryLedger:
         self.pending: list[int] = []
         self._lowest = 1
         self._requeued_up_to = 0
-        self._uncommitted: set[int] | None = None
+        self.uncommitted: set[int] | None = None
 
     def settle(self, tag: int) -> bool:
         """Strike `tag` out; False when it is not unsettled."""
@@ -29,13 +34,13 @@ class DeliveryLedger:
         if tag not in unsettled:
             return False
         unsettled.remove(tag)
-        if self._uncommitted is not None:
-            self._uncommitted.add(tag)
+        if self.uncommitted is not None:
+            self.uncommitted.add(tag)
         return True
 
     def begin_transaction(self) -> set[int]:
         """Note from now on what is settled, until it is committed; return what was noted."""
-        noted, self._uncommitted = self._uncommitted or set(), set()
+        noted, self.uncommitted = self.uncommitted or set(), set()
         return noted
 
     def unsettle(self, tags: set[int]) -> None:
@@ -54,8 +59,8 @@ class DeliveryLedger:
 
     def settle_up_to(self, tag: int) -> None:
         """Strike out every delivery up to `tag`."""
-        if self._uncommitted is not None:
-            self._uncommitted.update(other for other in self.unsettled if other <= tag)
+        if self.uncommitted is not None:
+            self.uncommitted.update(other for other in self.unsettled if other <= tag)
         self.unsettled = {later for later in self.unsettled if later > tag}
 
     def flush(self, write_ack: Callable[[int, bool], None]) -> None:

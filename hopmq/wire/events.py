@@ -110,6 +110,10 @@ class Content(_Event):
         self.context = context
         self._properties = None
 
+    def octets(self) -> int:
+        """Return the size of body and properties."""
+        return len(self.body) + len(self.raw_properties)
+
     @property
     def properties(self) -> Properties:
         """The message's properties, decoded when first read."""
@@ -149,6 +153,12 @@ class Delivery(Content):
         self.consumer_tag: str = consumer_tag
         self.delivery_tag: int = delivery_tag
         self.redelivered: bool = redelivered
+
+    def admit(self, context: object, unsettled: set[int] | None) -> None:
+        """Belong to `context`; count as unsettled, unless it needs no settling."""
+        self.context = context
+        if unsettled is not None:
+            unsettled.add(self.delivery_tag)
 
 
 class Fetched(Content):

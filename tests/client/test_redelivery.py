@@ -47,6 +47,7 @@ class Delivered(Message):
     ) -> None:
         self.body = b"four"
         self.raw_properties = b""
+        self.octets = lambda: len(self.body)
         self.delivery_tag = tag
         self.redelivered = redelivered
         self._message_id = message_id

@@ -99,6 +99,21 @@ def test_events_of_both_codecs_are_equal(codec: Codec, compiled: Codec) -> None:
     assert theirs[3] != mine[3]
 
 
+def test_octets_are_those_of_body_and_properties(codec: Codec) -> None:
+    assert codec.Delivery(body=b"12345", raw_properties=b"\x10\x00\x02").octets() == 8
+    assert codec.Returned(body=b"").octets() == 2
+
+
+def test_a_delivery_is_admitted_as_unsettled_unless_it_needs_no_settling(codec: Codec) -> None:
+    unsettled: set[int] = set()
+    context = object()
+    for needs_settling in (True, False):
+        delivery = codec.Delivery(delivery_tag=7 + needs_settling)
+        delivery.admit(context, unsettled if needs_settling else None)
+        assert delivery.context is context
+    assert unsettled == {8}
+
+
 def test_context_does_not_count_when_events_are_compared(codec: Codec) -> None:
     one, other = one_of_each(codec)[6], one_of_each(codec)[6]
     other.context = object()

@@ -34,7 +34,7 @@ class Lease:
             and not channel._core.replies
             and not channel._publishing.undecided()
             and not channel._publishing._has_transactions
-            and channel._core.deliveries._uncommitted is None  # nor was one begun by hand
+            and channel._core.deliveries.uncommitted is None  # nor was one begun by hand
             and channel._prefetch == channel._prefetch_on_wire == self.settings.prefetch
         )
 
