@@ -14,6 +14,7 @@ from description import Client
 SYNTHETIC = "synthetic peer"
 CALIBRATION = 1000
 """Messages of the run that finds out how many take the time wanted."""
+CALIBRATED_BYTES = 50 * 2**20
 MOST = 3_000_000
 TIMEOUT = 300.0
 

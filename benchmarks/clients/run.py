@@ -15,7 +15,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cases import CALIBRATION, SYNTHETIC, Case, Result, Sample, run_once, suitable_count
+from cases import (
+    CALIBRATED_BYTES,
+    CALIBRATION,
+    SYNTHETIC,
+    Case,
+    Result,
+    Sample,
+    run_once,
+    suitable_count,
+)
 from cores import client_and_peer
 from description import Client
 from interpreters import prepared
@@ -133,7 +142,8 @@ def measure(case: Case, url: str, count: int, given: argparse.Namespace) -> Samp
 
 def calibrate(case: Case, result: Result, url: str, given: argparse.Namespace) -> None:
     """Find out how many messages take the time wanted; a fast client needs a second look."""
-    result.count = given.count or CALIBRATION
+    # Large bodies need fewer, and take long enough.
+    result.count = given.count or max(min(CALIBRATION, CALIBRATED_BYTES // case.body), 100)
     for _ in range(1 if given.count else 2):
         sample = measure(case, url, result.count, given)
         if isinstance(sample, str):

@@ -10,7 +10,15 @@ from typing import Any
 from measuring import CALLS_AT_ONCE, REPLY_TO, Measurement, Options, print_report, unsupported
 
 import hopmq
-from hopmq import Channel, Consumer, Message, Properties, Queue
+from hopmq import (
+    Channel,
+    Consumer,
+    Message,
+    Properties,
+    PublishHandle,
+    PublishNotSentError,
+    Queue,
+)
 
 CHUNK = 10_000
 """Messages of one publish_many: its receipts are kept until its end."""
@@ -105,10 +113,20 @@ async def confirm_window(options: Options, measurement: Measurement, way: str) -
 
         async def handles(count: int) -> None:
             for size in options.batches(count, options.window):
-                pending = [
-                    channel.publish_nowait(body, routing_key=queue, properties=properties)
-                    for _ in range(size)
-                ]
+                pending: list[PublishHandle] = []
+                for _ in range(size):
+                    try:
+                        handle = channel.publish_nowait(
+                            body, routing_key=queue, properties=properties
+                        )
+                    except PublishNotSentError:  # no room: large bodies fill the socket
+                        for earlier in pending:
+                            await earlier
+                        pending.clear()
+                        handle = channel.publish_nowait(
+                            body, routing_key=queue, properties=properties
+                        )
+                    pending.append(handle)
                 for handle in pending:
                     await handle
 
