@@ -265,6 +265,15 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
         self._publishing.resume_on(core)
         self._resume_waiters()
 
+    def replace(self, reason: str) -> None:
+        """Give up the channel of the moment, and wait to be opened again as another one."""
+        core = self._core
+        core.close(NOBODY, reply_text=reason)
+        self._session.forget(core, self)
+        self._session.suspend(self)
+        assert core.error is not None
+        self.suspend(core.error)
+
     # --- inside ------------------------------------------------------------------------------
 
     def _call_on_return(self, on_return: OnReturn, message: Returned) -> None:

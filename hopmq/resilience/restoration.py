@@ -19,10 +19,12 @@ from hopmq.errors import (
     ConnectionClosed,
     HopMQError,
     NotFoundError,
+    RequestTimeoutError,
 )
 from hopmq.events import ConsumerLost, ConsumerRestored, EntityFailed, QueueRenamed
 from hopmq.resilience.backoff import Backoff
 from hopmq.resilience.ledger import TopologyLedger, WantedQueue
+from hopmq.resilience.patience import Patience
 from hopmq.resilience.reopening import Reopening
 
 logger: logging.Logger = logging.getLogger("hopmq.connection")
@@ -59,6 +61,7 @@ class Restoration:
         self._bindings: dict[Binding, None] = {}
         self._refused: set[Consumer] = set()
         self._lost: set[Consumer] = set()
+        self._patience = Patience(session.request_timeout)
         self._reasons: dict[object, str] = {}
         self._woken = asyncio.Event()
 
@@ -123,6 +126,7 @@ class Restoration:
         await self._each(list(self._exchanges.values()), self._restore_exchange)
         await self._each(list(self._queues.values()), self._restore_queue)
         await self._each(list(self._bindings), self._restore_binding)
+        self._give_up_deaf_channels()
         await self._each(self._channels_to_open(), self._reopen)
 
     async def start_consumers(self) -> bool:
@@ -276,6 +280,13 @@ class Restoration:
             if not consumer.is_active
         ]
 
+    def _give_up_deaf_channels(self) -> None:
+        """Have channels replaced on which the broker does not answer basic.consume."""
+        now = self._session.loop.time()
+        for channel, consumer in self._missing_consumers():
+            if channel.is_open and consumer.is_starting and self._patience.is_over(consumer, now):
+                channel.replace("basic.consume was not answered on it")
+
     async def _restore_consumers(self) -> None:
         missing = [
             (channel, consumer)
@@ -340,6 +351,8 @@ class Restoration:
             self._refused.add(consumer)
             self._consumer_lost(consumer, error)
         except HopMQError as error:
+            if isinstance(error, RequestTimeoutError):
+                self._patience.begin(consumer, self._session.loop.time())
             self._consumer_lost(consumer, error)
         else:
             self._consumer_is_back(consumer)
@@ -367,6 +380,7 @@ class Restoration:
     def _consumer_is_back(self, consumer: Consumer) -> None:
         self._reasons.pop(consumer, None)
         self._refused.discard(consumer)
+        self._patience.forget(consumer)
         was_lost = consumer in self._lost
         self._lost.discard(consumer)
         if was_lost and consumer.is_active:

@@ -138,6 +138,25 @@ async def test_a_consume_that_is_not_answered_holds_up_nothing_else(
         await connection.delete_queue(name)
 
 
+async def test_a_consume_that_is_never_answered_is_tried_again_on_another_channel(
+    connection: Connection, proxy: FaultProxy, other: Channel, queues: list[str]
+) -> None:
+    events, promises = Events(connection), Promises()
+    channel = await connection.channel()
+    consumer = await channel.consume(queues[0])
+    number = channel.number
+    with proxy.stall("Basic.ConsumeOk"):
+        await lose(connection, proxy)
+        await events.first(ConsumerLost)
+        await events.first(ConsumerRestored)
+        assert consumer.is_active
+        assert channel.number != number
+        await promises.publish(channel, queues[0])
+        message = await anext(consumer)
+        assert (message.body, bool(message.ack())) == (b"p 0", True)
+    await becomes(1, lambda: consumers_of(other, queues[0]))
+
+
 async def test_a_consumer_cancelled_before_its_late_consume_ok_is_gone(
     connection: Connection, proxy: FaultProxy, other: Channel, queues: list[str]
 ) -> None:
