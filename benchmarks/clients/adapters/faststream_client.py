@@ -6,7 +6,7 @@ from typing import Any
 
 from aio_pika import RobustQueue
 from faststream import AckPolicy
-from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitQueue
+from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitMessage, RabbitQueue
 from measuring import unsupported
 from scenarios import AsyncClient, main
 
@@ -67,8 +67,15 @@ class FastStream(AsyncClient):
         await self._consume(delivered, AckPolicy.ACK)
 
     async def _consume(self, delivered: Callable[[], None], policy: AckPolicy) -> None:
+        async def as_it_is(message: RabbitMessage) -> bytes:
+            return message.body  # which is no JSON, whatever its content_type says
+
         @self.broker.subscriber(
-            self.queue, ack_policy=policy, consume_args=self.options.consume_arguments
+            self.queue,
+            ack_policy=policy,
+            consume_args=self.options.consume_arguments,
+            decoder=as_it_is,
+            no_reply=True,
         )
         async def handle(body: bytes) -> None:
             delivered()
