@@ -139,7 +139,7 @@ class Connection(TopologyOperations):
         """
         state = await self._session.lifecycle.wait_for(states, timeout)
         if state not in states:
-            raise self._session.ended.result().again()
+            raise self._session.ended.reason().again()
         return state
 
     def add_listener(self, listener: Listener) -> Callable[[], None]:
@@ -257,7 +257,7 @@ class Connection(TopologyOperations):
 
     async def wait_closed(self) -> ConnectionClosed:
         """Wait until the connection has ended; return why."""
-        return await asyncio.shield(self._session.ended)
+        return await self._session.ended.wait()
 
     async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109  # part of the contract
         """Close at once: publishes without a confirm end as unknown. Idempotent.

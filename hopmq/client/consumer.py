@@ -72,7 +72,7 @@ class Consumer:
         self._workers: Workers | None = None
         self._iterable = True
         self._cancelling = False
-        self._ended: Ending[ClosedError | ConsumerCancelledError] = Ending()
+        self._ended: Ending[ClosedError | ConsumerCancelledError | None] = Ending()
 
     def __repr__(self) -> str:
         """Show tag, queue and whether it is active."""

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from hopmq import wire
@@ -143,9 +144,13 @@ def _client_properties(name: str, given: FieldTable) -> FieldTable:
 
 def default_name() -> str:
     """Name a connection by host, program and process."""
+    return _name_of(socket.gethostname(), sys.argv[0] if sys.argv else "", os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _name_of(host: str, program: str, pid: int) -> str:
     # pathlib would take longer to load than any module of this package.
-    program = os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119
-    return f"{socket.gethostname()}:{program}:{os.getpid()}"
+    return f"{host}:{os.path.basename(program) or 'python'}:{pid}"  # noqa: PTH119
 
 
 def _first(option: T | None, from_url: T | None, default: T) -> T:

@@ -14,21 +14,25 @@ class Ending(Generic[T]):
     def __init__(self) -> None:
         """Go on."""
         self._is_known = False
-        self._reason: T | None = None
+        self._reason: T
         self._waiter: asyncio.Future[None] | None = None
 
     def done(self) -> bool:
         """Return whether it has come."""
         return self._is_known
 
-    def come(self, reason: T | None) -> None:
+    def reason(self) -> T:
+        """Return why; only once it has come."""
+        return self._reason
+
+    def come(self, reason: T) -> None:
         """Tell whoever waits."""
         self._is_known = True
         self._reason = reason
         if self._waiter is not None:
             self._waiter.set_result(None)
 
-    async def wait(self) -> T | None:
+    async def wait(self) -> T:
         """Return the reason, when it has come."""
         if not self._is_known:
             if self._waiter is None:

@@ -3,12 +3,26 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from hopmq.client.message import Message
 
 _EACH: Final = 256
 """What a message takes beside its body and properties: without it, empty ones were no burden."""
+
+
+class Reading(Protocol):
+    """What a budget stops and resumes."""
+
+    def pause_reading(self) -> None:
+        """Read no more from the socket."""
+
+    def resume_reading(self) -> None:
+        """Read again."""
+
+    def is_awaiting(self) -> bool:
+        """Return whether an answer is due that stopping to read would hold back."""
+        ...
 
 
 class ReadingBudget:
@@ -21,22 +35,14 @@ class ReadingBudget:
 
     HARD_FACTOR = 8
 
-    __slots__ = ("_is_awaiting", "_pause", "_resume", "limit", "paused", "unread")
+    __slots__ = ("_reading", "limit", "paused", "unread")
 
-    def __init__(
-        self,
-        limit: int,
-        pause: Callable[[], None],
-        resume: Callable[[], None],
-        is_awaiting: Callable[[], bool],
-    ) -> None:
+    def __init__(self, limit: int, reading: Reading) -> None:
         """Start with nothing unread."""
         self.limit: int = limit
         self.unread: int = 0
         self.paused: bool = False
-        self._pause = pause
-        self._resume = resume
-        self._is_awaiting = is_awaiting
+        self._reading = reading
 
     def add(self, message: Message) -> None:
         """Count a message that arrived."""
@@ -68,13 +74,13 @@ class ReadingBudget:
     def go_on(self) -> None:
         """Read again."""
         self.paused = False
-        self._resume()
+        self._reading.resume_reading()
 
     def _stop_if_allowed(self) -> None:
-        if self.unread <= self.limit * self.HARD_FACTOR and self._is_awaiting():
+        if self.unread <= self.limit * self.HARD_FACTOR and self._reading.is_awaiting():
             return
         self.paused = True
-        self._pause()
+        self._reading.pause_reading()
 
 
 class Inbox:

@@ -4,8 +4,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
+from hopmq.client.channel_listener import ChannelListener
+from hopmq.client.ending import Ending
 from hopmq.client.inbox import ReadingBudget
 from hopmq.client.keeping import Keeper
 from hopmq.client.lifecycle import Lifecycle
@@ -26,8 +28,6 @@ from hopmq.core.events import (
 from hopmq.core.replies import NOBODY
 from hopmq.core.states import ConnectionState
 from hopmq.errors import (
-    ChannelClosed,
-    ClosedError,
     ConnectionClosed,
     RequestTimeoutError,
     connection_closed,
@@ -35,33 +35,10 @@ from hopmq.errors import (
 from hopmq.events import Blocked, Closed, Connected, Recovering, Unblocked
 from hopmq.transport import inheritance
 from hopmq.transport.link import Link
-from hopmq.wire import Returned
 
 logger: logging.Logger = logging.getLogger("hopmq.connection")
 
 R = TypeVar("R")
-
-
-class ChannelListener(Protocol):
-    """What a session tells a channel."""
-
-    def channel_ended(self, error: ClosedError) -> None:
-        """The channel or its connection is gone for good."""
-
-    def channel_refused(self, error: ChannelClosed) -> None:
-        """The broker has closed the channel."""
-
-    def suspend(self, error: ClosedError) -> None:
-        """The link is gone, and another will take its place."""
-
-    def consumer_cancelled(self, consumer_tag: str) -> None:
-        """The broker ended a consumer."""
-
-    def message_returned(self, message: Returned) -> None:
-        """A mandatory message came back."""
-
-    def resume_publishing(self) -> None:
-        """What held publishes back may be over."""
 
 
 class Session:
@@ -73,7 +50,7 @@ class Session:
         lifecycle: Where the connection stands.
         keeper: Decides what outlives the link.
         blocked: Why the broker takes no publishes, or None.
-        ended: Done when the connection has ended for good.
+        ended: Why the connection has ended for good, once it has.
         budget: Bounds what consumers have not read yet.
         flushed_early: Set when more was queued in one turn of the loop than is left for its end.
         lost_at: When the link was lost whose successor is not restored yet, on the loop's clock.
@@ -117,22 +94,16 @@ class Session:
         self.link: Link = new_link.link
         self.label: str = new_link.label
         self.blocked: str | None = None
-        self.ended: asyncio.Future[ConnectionClosed] = loop.create_future()
+        self.ended: Ending[ConnectionClosed] = Ending()
         self.request_timeout: float = request_timeout
         self.flushed_early: bool = False
         self.lost_at: float | None = None
         self.loop_lag: Callable[[], float] = float
-        self.budget: ReadingBudget = ReadingBudget(
-            max_unread_size,
-            self._pause_reading,
-            self._resume_reading,
-            self._is_awaiting,
-        )
+        self.budget: ReadingBudget = ReadingBudget(max_unread_size, self)
         self._listeners: dict[int, ChannelListener] = {}
         self._suspended: dict[ChannelListener, None] = {}
         self._requests = 0
         self._ready: asyncio.Future[None] | None = None
-        inheritance.guard(self)
 
     # --- links -------------------------------------------------------------------------------
 
@@ -154,6 +125,7 @@ class Session:
 
     def restored(self) -> None:
         """Let requests go on: what stood on the last link stands on this one."""
+        inheritance.release(self)
         self.lost_at = None
         self.lifecycle.move("blocked" if self.blocked is not None else "open")
         ready, self._ready = self._ready, None
@@ -182,7 +154,7 @@ class Session:
                 f"{self.request_timeout:g} seconds"
             ) from None
         if self.ended.done():
-            raise self.ended.result().again()
+            raise self.ended.reason().again()
 
     def end(self, error: ConnectionClosed) -> None:
         """End the connection for good, with everything that is suspended."""
@@ -191,7 +163,8 @@ class Session:
         self.blocked = None
         if self.core.state is ConnectionState.CLOSED:
             self.core.error = error  # what ended its last link is not what ended it
-        self.ended.set_result(error)
+        self.ended.come(error)
+        inheritance.release(self)
         listeners = [*self._listeners.values(), *self._suspended]
         self._listeners, self._suspended = {}, {}
         for listener in listeners:
@@ -304,13 +277,15 @@ class Session:
 
     # --- inside ------------------------------------------------------------------------------
 
-    def _pause_reading(self) -> None:
+    def pause_reading(self) -> None:
+        """Leave messages to the network."""
         self.link.pause_reading()
 
-    def _resume_reading(self) -> None:
+    def resume_reading(self) -> None:
+        """Read again."""
         self.link.resume_reading()
 
-    def _is_awaiting(self) -> bool:
+    def is_awaiting(self) -> bool:
         """Return whether an answer is due that stopping to read would hold back."""
         if self._requests:
             return True
@@ -384,6 +359,7 @@ class Session:
         self.blocked = None
         if self._ready is None:
             self._ready = self.loop.create_future()
+            inheritance.guard(self)  # with a link, that is guarded
             self.lost_at = self.loop.time()
         listeners, self._listeners = self._listeners, {}
         for listener in listeners.values():

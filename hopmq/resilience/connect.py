@@ -125,7 +125,7 @@ def connect(
         check_threshold(stall_warning)
     if credentials is not None:
         check_provider(credentials, username, password)
-    plans = [plan(parse_url(url), options) for url in check_urls(urls)]
+    plans = tuple(plan(parse_url(url), options) for url in check_urls(urls))
 
     async def opened() -> Connection:
         renewal = None if credentials is None else Renewal(credentials, plans[0].name)
@@ -174,7 +174,7 @@ def _watch_loop(session: Session, stall_warning: float | None) -> None:
     if not threshold:
         return
     loop_watch = _LoopWatch(watchdog.watch(session.loop, threshold), heartbeat)
-    session.loop_lag = loop_watch.lag
+    session.loop_lag = loop_watch
     session.lifecycle.add_listener(loop_watch.follow)
 
 
@@ -187,7 +187,7 @@ class _LoopWatch:
         self._watch = watch
         self._heartbeat = heartbeat
 
-    def lag(self) -> float:
+    def __call__(self) -> float:
         """Return the seconds by which the loop is late."""
         return self._watch.lag
 

@@ -28,12 +28,11 @@ class Reconnector:
     """
 
     __slots__ = (
+        "_failures",
         "_host",
         "_hosts",
         "_plans",
-        "_reasons",
         "_recovery",
-        "_refusals",
         "_renewal",
         "attempts",
         "last_error",
@@ -53,8 +52,7 @@ class Reconnector:
             shuffle=self._recovery.shuffle,
         )
         self._host: int | None = None
-        self._refusals: dict[int, int] = {}
-        self._reasons: dict[str, str] = {}
+        self._failures: dict[int, tuple[int, str]] = {}
         self.attempts: int = 0
         self.last_error: ConnectError | None = None
 
@@ -86,8 +84,7 @@ class Reconnector:
         if self._host is not None:
             self._hosts.failed(self._host, _now())
         self._host = None
-        self._refusals.clear()
-        self._reasons.clear()
+        self._failures.clear()
         self.attempts = 0
         self.last_error = None
 
@@ -120,10 +117,10 @@ class Reconnector:
         refused = is_refusal(error)
         self._hosts.failed(host, _now(), pause=self._recovery.refusal_delay if refused else 0.0)
         self.last_error = error
-        self._refusals[host] = self._refusals.get(host, 0) + 1 if refused else 0
         address, reason = self._plans[host].address, str(error)
-        if self._reasons.get(address) != reason:
-            self._reasons[address] = reason
+        refusals, reason_before = self._failures.get(host, (0, ""))
+        self._failures[host] = refusals + 1 if refused else 0, reason
+        if reason_before != reason:
             level = logging.ERROR if refused else logging.INFO
             logger.log(level, "%s: cannot connect again, still trying: %s", address, reason)
         on_failed(address, error, refused)
@@ -133,7 +130,8 @@ class Reconnector:
         if bound is None:
             return False
         # A host that is out of reach may take us yet.
-        return all(self._refusals.get(host, 0) >= bound for host in range(len(self._plans)))
+        hosts = range(len(self._plans))
+        return all(self._failures.get(host, (0, ""))[0] >= bound for host in hosts)
 
 
 def _now() -> float:

@@ -68,8 +68,15 @@ class Reader:
     def __init__(self) -> None:
         self.link = Link()
         self.passed_on: list[Message] = []
-        self.budget = ReadingBudget(1_000, lambda: None, lambda: None, lambda: False)
+        self.budget = ReadingBudget(1_000, self)
         self._tag = 0
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def is_awaiting(self) -> bool:
+        return False
 
     def admit(self, message: Message) -> None:
         message.context = self.link
