@@ -4,7 +4,15 @@
 @cython.no_gc
 @cython.freelist(256)
 cdef class Receipt:
-    """A publish that the broker confirmed: it has the message."""
+    """A publish that the broker confirmed: it has the message.
+
+    Attributes:
+        delivery_tag: The publish's number on its channel; 0 on a channel without confirms,
+            where nothing is known but that the message was handed to the network.
+        resent: Whether it was written again on another link (`on_disconnect="resend"`), so that
+            it may have arrived more than once, under the same message id.
+        retry_safe: False, since publishing again makes a duplicate.
+    """
 
     retry_safe = False
 
