@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from hopmq import errors
 from hopmq._version import __version__
 from hopmq.deferred import deferred
-from hopmq.entities import Exchange, Queue, QueueInfo
 from hopmq.errors import (
     AccessRefusedError,
     AlreadySettledError,
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
     from hopmq.client.transaction import Transaction
     from hopmq.core.channel import Settlement
     from hopmq.core.pending import Receipt
+    from hopmq.entities import Exchange, Queue, QueueInfo
     from hopmq.resilience.connect import connect
     from hopmq.resilience.policy import Recovery
     from hopmq.resilience.pool import Pool
@@ -125,9 +125,12 @@ _LOADED_WHEN_USED: Final = {
     "Connection": "hopmq.client.connection",
     "Consumer": "hopmq.client.consumer",
     "DrainOnSignal": "hopmq.resilience.signals",
+    "Exchange": "hopmq.entities",
     "Message": "hopmq.client.message",
     "Pool": "hopmq.resilience.pool",
     "PublishHandle": "hopmq.client.outcome",
+    "Queue": "hopmq.entities",
+    "QueueInfo": "hopmq.entities",
     "Receipt": "hopmq.core.pending",
     "Recovery": "hopmq.resilience.policy",
     "Settlement": "hopmq.core.channel",
@@ -138,8 +141,8 @@ _LOADED_WHEN_USED: Final = {
     "resilience": "hopmq.resilience",
     "testing": "hopmq.testing",
 }
-"""All that runs on asyncio, so that a program which may never connect does not load that; what is
-here at once is the codec, whose choice may fail, and values and errors."""
+"""All that a program may do without if it never connects, with asyncio; what is here at once is the
+codec, whose choice may fail, and the errors."""
 
 if not TYPE_CHECKING:  # type checkers know all of it from above, and that there is nothing else
     __getattr__ = deferred(__name__, _LOADED_WHEN_USED)

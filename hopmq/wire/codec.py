@@ -16,7 +16,7 @@ AppendPublish: TypeAlias = Callable[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Codec:
     """One of the two codecs; both have the same names, types, limits and errors.
 
