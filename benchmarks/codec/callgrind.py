@@ -43,7 +43,9 @@ def run_here(engine_name: str, names: list[str]) -> None:
 def per_message(engine: str, names: list[str]) -> list[float]:
     """Return the instructions of one message, ack or table, for each work."""
     # Calls and what lies between take turns.
-    found = counted([sys.executable, str(Path(__file__).resolve()), "--here", engine, *names])[::2]
+    found = counted([sys.executable, str(Path(__file__).resolve()), "--here", engine, *names], 0)[
+        ::2
+    ]
     pairs = zip(found[::2], found[1::2], strict=True)
     return [(many - few) / (MANY - FEW) / BATCH for few, many in pairs]
 

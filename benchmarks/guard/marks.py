@@ -18,8 +18,16 @@ def mark() -> None:
     os.getloadavg()
 
 
-def counted(command: Sequence[str], environment: Mapping[str, str] = os.environ) -> list[int]:
-    """Run a program; return the instructions between its first mark and the next, and so on."""
+def counted(
+    command: Sequence[str], seed: int, environment: Mapping[str, str] = os.environ
+) -> list[int]:
+    """Run a program; return the instructions between its first mark and the next, and so on.
+
+    Args:
+        command: What to run.
+        seed: PYTHONHASHSEED.
+        environment: Its other variables.
+    """
     if not shutil.which("valgrind"):
         raise SystemExit("valgrind is not installed")
     with tempfile.TemporaryDirectory() as folder:
@@ -30,7 +38,7 @@ def counted(command: Sequence[str], environment: Mapping[str, str] = os.environ)
                 f"--callgrind-out-file={out}",
                 *command,
             ],
-            env={**environment, "PYTHONHASHSEED": "0"},
+            env={**environment, "PYTHONHASHSEED": str(seed)},
             capture_output=True,
             text=True,
             check=False,

@@ -124,12 +124,17 @@ class Inbox:
         Raises:
             Whatever `close` was given, once the queue is empty.
         """
-        messages = self._messages
-        while not messages:
+        while (message := self.take()) is None:
             if self._end is not None:
                 raise self._end()
             await self._wait()
-            messages = self._messages
+        return message
+
+    def take(self) -> Message | None:
+        """Take the oldest message, if there is one."""
+        messages = self._messages
+        if not messages:
+            return None
         message = messages.popleft()
         budget = self._budget
         budget.unread -= message.octets() + _EACH

@@ -81,12 +81,14 @@ class Workers:
             task.add_done_callback(self._ended)
 
     async def _work(self, number: int, at_work: list[Message | None]) -> None:
-        next_message, handler = self._inbox.get, self._handler
+        inbox, handler = self._inbox, self._handler
         while True:
-            try:
-                message = await next_message()
-            except (ClosedError, ConsumerCancelledError, StopAsyncIteration):
-                return
+            message = inbox.take()
+            if message is None:
+                try:
+                    message = await inbox.get()
+                except (ClosedError, ConsumerCancelledError, StopAsyncIteration):
+                    return
             at_work[number] = message
             try:
                 await handler(message)
