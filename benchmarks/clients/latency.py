@@ -18,7 +18,7 @@ import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,41 +60,59 @@ class Load:
 
 
 async def saturated(channel: Channel, seconds: float) -> float:
-    """Return the messages per second with a full window."""
-    pending: deque[PublishHandle] = deque()
-    count, begun = 0, time.perf_counter()
-    while time.perf_counter() < begun + seconds:
-        while len(pending) < WINDOW:
-            pending.append(channel.publish_nowait(BODY, routing_key=QUEUE))
-        for _ in range(WINDOW // 10):
-            await pending.popleft()
-            count += 1
-    elapsed = time.perf_counter() - begun
-    for handle in pending:
-        await handle
-    return count / elapsed
+    """Return the messages per second with a full window, by the same loop as under load."""
+    begun = time.perf_counter()
+
+    def due(pending: int, published: int) -> int:
+        return published + WINDOW - pending if time.perf_counter() < begun + seconds else published
+
+    found = await publish_when_due(channel, due, lambda _: begun)
+    return len(found) / (time.perf_counter() - begun)
 
 
 async def loaded(channel: Channel, rate: float, seconds: float) -> list[float]:
     """Publish at that rate; return the latencies of all messages, ascending."""
     count = int(rate * seconds)
+    begun = time.perf_counter() + 0.01
+
+    def due(pending: int, published: int) -> int:
+        # One that has fallen far behind has to wait, and its latencies go on counting.
+        return min(int((time.perf_counter() - begun) * rate), count, published + MOST - pending)
+
+    return sorted(await publish_when_due(channel, due, lambda turn: begun + turn / rate, count))
+
+
+async def publish_when_due(
+    channel: Channel,
+    due: Callable[[int, int], int],
+    intended: Callable[[int], float],
+    count: int = 0,
+) -> list[float]:
+    """Publish until `count` are confirmed, or nothing is due any more; return the latencies.
+
+    Args:
+        channel: Where to.
+        due: How many are to be published by now; it is told how many are unconfirmed and published.
+        intended: When the message of that number is to leave.
+        count: How many there are; 0 for as many as are due.
+    """
     pending: deque[tuple[float, PublishHandle]] = deque()
     latencies: list[float] = []
-    clock = time.perf_counter
-    begun, published = clock() + 0.01, 0
-    while len(latencies) < count:
-        due = min(int((clock() - begun) * rate), count)
-        while published < due:
-            intended = begun + published / rate
-            pending.append((intended, channel.publish_nowait(BODY, routing_key=QUEUE)))
+    published = 0
+    while True:
+        target = due(len(pending), published)
+        if not pending and target <= published and published >= count:
+            return latencies
+        while published < target:
+            handle = channel.publish_nowait(BODY, routing_key=QUEUE)
+            pending.append((intended(published), handle))
             published += 1
         await asyncio.sleep(0)
-        now = clock()
+        now = time.perf_counter()
         while pending and pending[0][1].done():
-            intended, handle = pending.popleft()
+            begun, handle = pending.popleft()
             await handle  # raises what went wrong
-            latencies.append(now - intended)
-    return sorted(latencies)
+            latencies.append(now - begun)
 
 
 async def measure(url: str, given: argparse.Namespace) -> tuple[float, list[Load]]:
