@@ -3,8 +3,8 @@
 
 cdef enum:
     SMALL = 4096
-    BUSY = 65_536
-    LARGEST_KEPT = 4 * BUSY
+    BUSY = 262_144
+    LARGEST_KEPT = BUSY
     IDLE_READS = 64
 
 

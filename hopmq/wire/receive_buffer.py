@@ -7,10 +7,10 @@ from hopmq.errors import UsageError
 SMALL: Final = 4096
 """Bytes of the buffer of an idle connection."""
 
-BUSY: Final = 65_536
+BUSY: Final = 262_144
 """Bytes that the buffer grows to while reads fill it."""
 
-LARGEST_KEPT: Final = 4 * BUSY
+LARGEST_KEPT: Final = BUSY
 """A larger buffer is given back as soon as it is empty."""
 
 _IDLE_READS: Final = 64
