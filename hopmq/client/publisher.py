@@ -209,6 +209,7 @@ class PublishOperations:
             ),
             self._publish_timeout if timeout is None else timeout,
         )
+        session = self._session
         if isinstance(bodies, AsyncIterable):
             async for body in bodies:
                 if not pipeline.publish_now(body):
@@ -217,6 +218,10 @@ class PublishOperations:
             for body in bodies:
                 if not pipeline.publish_now(body):
                     await pipeline.publish(body)
+                if session.flushed_early:
+                    # Without confirms nothing else would let the loop write.
+                    session.flushed_early = False
+                    await asyncio.sleep(0)
         return await pipeline.receipts()
 
     async def wait_for_confirms(self) -> None:

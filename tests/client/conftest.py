@@ -49,7 +49,7 @@ async def connection(amqp_url: str) -> AsyncIterator[Connection]:
 
 
 @pytest.fixture(scope="module")
-async def other(broker: RunningBroker) -> AsyncIterator[Connection]:
+async def other(broker: RunningBroker, anyio_backend: object) -> AsyncIterator[Connection]:
     """Return a second connection, to look at what the first one did; leave it open."""
     connection = await hopmq.connect(broker.url, name="tests, second connection")
     yield connection
