@@ -3,17 +3,19 @@
     python benchmarks/clients/plots.py        from build/benchmarks/*.json to docs/images
 
 Each picture is drawn if its results are there: clients.json of run.py, scaling.json of scaling.py,
-latency.json of latency.py. It needs matplotlib, which the environment `plots` of Hatch has.
+latency.json of latency.py, flame.json of flame.py. It needs matplotlib, which the environment `plots` of Hatch has.
 """
 
 import argparse
 import json
 import statistics
+import zlib
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from roster import SCENARIOS
 
@@ -31,6 +33,10 @@ mpl.rcParams.update(
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "build" / "benchmarks"
 PICTURES = ROOT / "docs" / "images"
+NARROWEST = 0.004
+"""Share of the CPU below which a function is not drawn."""
+LETTERS = 130
+"""As many fit in the whole width."""
 TICKS = (0.1, 1, 10, 100, 1000)
 OURS, OTHERS = "#c2410c", "#94a3b8"
 
@@ -103,7 +109,48 @@ def draw_latency(content: Content) -> Figure:
     return figure
 
 
-DRAWN = {"clients": draw_clients, "scaling": draw_scaling, "latency": draw_latency}
+def draw_flame(content: Content) -> Figure:
+    """Draw stacks of functions as wide as the CPU time they take, callers below."""
+    figure, rows = plt.subplots(len(content["results"]), 1, squeeze=False, figsize=(10, 14))
+    for axes, (scenario, stacks) in zip(rows.flat, content["results"].items(), strict=True):
+        total = sum(stacks.values())
+        _draw_callees([(stack.split(";"), count) for stack, count in stacks.items()], axes, total)
+        axes.set_title(f"{scenario}: CPU by Python function", loc="left")
+        axes.set_xlim(0, 1)
+        axes.set_axis_off()
+    return figure
+
+
+def _draw_callees(
+    stacks: list[tuple[list[str], int]], axes: Axes, total: int, depth: int = 0, left: float = 0.0
+) -> None:
+    callees: dict[str, list[tuple[list[str], int]]] = {}
+    for names, count in stacks:
+        if names:
+            callees.setdefault(names[0], []).append((names[1:], count))
+    for name, inner in sorted(callees.items()):
+        width = sum(count for _, count in inner) / total
+        if width >= NARROWEST:
+            colour = plt.get_cmap("YlOrBr")(0.15 + 0.5 * (hash_of(name) % 100) / 100)
+            axes.barh(depth, width, left=left, height=0.95, align="edge", color=colour)
+            shown = name if len(name) < width * LETTERS else name.rpartition(".")[2]
+            if len(shown) < width * LETTERS:
+                axes.text(left + 0.002, depth + 0.25, shown, fontsize=7)
+            _draw_callees(inner, axes, total, depth + 1, left)
+        left += width
+
+
+def hash_of(name: str) -> int:
+    """Return the same number for a name in each run."""
+    return zlib.crc32(name.encode())
+
+
+DRAWN = {
+    "clients": draw_clients,
+    "scaling": draw_scaling,
+    "latency": draw_latency,
+    "flame": draw_flame,
+}
 
 
 def main() -> None:
