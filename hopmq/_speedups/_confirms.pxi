@@ -34,6 +34,9 @@ cdef class Receipt:
         resent = ", resent=True" if self.resent else ""
         return f"Receipt(delivery_tag={self.delivery_tag}{resent})"
 
+    def __reduce__(self):
+        return type(self), (self.delivery_tag, self.resent)
+
 
 cdef class Pending:
     """The state of a publish until its outcome is known."""

@@ -1,5 +1,6 @@
 """A publish until its outcome is known: once, for whoever waits, in both twins."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -68,7 +69,7 @@ def test_what_ended_with_an_error_raises_it(twin: Twin) -> None:
 )
 def test_a_receipt_shows_what_it_says(twin: Twin, options: tuple[Any, ...], shown: str) -> None:
     receipt = twin[1](*options)
-    assert repr(receipt) == shown
+    assert repr(receipt) == repr(copy.copy(receipt)) == shown
     assert receipt.confirmed == bool(options[0])
     assert twin[1].retry_safe is receipt.retry_safe is False
 
