@@ -58,7 +58,9 @@ class Pipeline:
             await handles[middle].wait()
             self._decided = middle + 1
         try:
-            handle = self._publishing.start(*self._content, body, self._timeout)
+            handle = self._publishing.start_now(*self._content, body, self._timeout)
+            if handle is None:
+                handle = self._publishing.hold(*self._content, body, self._timeout)
         except (EncodeError, PublishNotSentError) as error:
             handle = _refused(error)
         handles.append(handle)

@@ -5,12 +5,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
+from hopmq.client.carrier import Carrier
 from hopmq.client.outcome import HANDED_OVER, PublishHandle
 from hopmq.client.resending import Content, LastingHandle, MessageIds
 from hopmq.core.channel import RETURN_TOKEN, ChannelCore
-from hopmq.core.connection import ConnectionCore
 from hopmq.core.states import CHANNEL_OPEN
 from hopmq.errors import (
     ClosedError,
@@ -20,7 +20,6 @@ from hopmq.errors import (
     PublishNotSentTimeoutError,
     UsageError,
 )
-from hopmq.transport.link import Link
 from hopmq.typedefs import Body
 from hopmq.wire import Properties
 
@@ -53,25 +52,6 @@ class Window:
 
 
 _Held: TypeAlias = tuple[PublishHandle, Content]
-
-
-class Carrier(Protocol):
-    """The connection of a channel, as far as publishing goes.
-
-    Attributes:
-        core, link: Those of the moment.
-        blocked: Why the broker takes no publishes now, if so.
-    """
-
-    core: ConnectionCore
-    link: Link
-    blocked: str | None
-
-    def held_back(self) -> str | None:
-        """Say why nothing may be published on this connection now; None when it may."""
-
-    def flush_early(self) -> None:
-        """Write what there is, so that the transport can say whether it keeps up."""
 
 
 class Publishing:
@@ -123,52 +103,6 @@ class Publishing:
         self.outside_transaction: Callable[[], HopMQError] | None = None
         self._has_transactions = False
 
-    def start(
-        self,
-        exchange: str,
-        routing_key: str,
-        mandatory: bool,
-        properties: Properties | bytes,
-        body: Body,
-        timeout: float,
-    ) -> PublishHandle:
-        """Write a message now, or hold it until there is room.
-
-        Raises:
-            EncodeError: A value cannot be encoded; nothing was sent.
-            PublishNotSentError: The channel is closed.
-            UsageError: The channel is transactional, and this is outside a transaction.
-        """
-        handle = self.start_now(exchange, routing_key, mandatory, properties, body, timeout)
-        if handle is None:
-            handle = self.hold(exchange, routing_key, mandatory, properties, body, timeout)
-        return handle
-
-    def hold(
-        self,
-        exchange: str,
-        routing_key: str,
-        mandatory: bool,
-        properties: Properties | bytes,
-        body: Body,
-        timeout: float,
-    ) -> PublishHandle:
-        """Hold a message until there is room; for one that `start_now` has not written."""
-        if self._suspended is not None and self._on_disconnect == "raise":
-            raise self._not_sent(self._suspended)
-        size = len(body) if type(body) is bytes else size_of(body)
-        if self._ids is None:
-            handle = PublishHandle(size, self._time(), timeout)
-            self._held.append((handle, (exchange, routing_key, mandatory, properties, body)))
-        else:
-            lasting = self._lasting(exchange, routing_key, mandatory, properties, body, timeout)
-            self._held.append((lasting, lasting.content))
-            handle = lasting
-        self._watch_room()
-        if handle.deadline < self._timer_at:
-            self._arm(handle.deadline)
-        return handle
-
     def start_now(
         self,
         exchange: str,
@@ -178,7 +112,13 @@ class Publishing:
         body: Body,
         timeout: float,
     ) -> PublishHandle | None:
-        """Write a message now; None where it would have to be held. Raises as `start`."""
+        """Write a message now; None where it would have to be held.
+
+        Raises:
+            EncodeError: A value cannot be encoded; nothing was sent.
+            PublishNotSentError: The channel is closed.
+            UsageError: The channel is transactional, and this is outside a transaction.
+        """
         if self.outside_transaction is not None:
             raise self.outside_transaction()
         if not timeout > 0.0:
@@ -205,13 +145,38 @@ class Publishing:
             tag = channel.publish(handle, exchange, routing_key, mandatory, properties, body)
         except ClosedError as error:
             raise PublishNotSentError(f"not sent: {error}") from error
+        if tag:
+            handle.delivery_tag = tag
+            if handle.deadline < self._timer_at:
+                self._arm(handle.deadline)
+        else:
+            handle.confirmed()
         carrier = self._carrier
         if carrier.core.out_size > _FLUSH_AT:
             carrier.flush_early()
-        if not tag:
-            handle.confirmed()
-            return handle
-        handle.delivery_tag = tag
+        return handle
+
+    def hold(
+        self,
+        exchange: str,
+        routing_key: str,
+        mandatory: bool,
+        properties: Properties | bytes,
+        body: Body,
+        timeout: float,
+    ) -> PublishHandle:
+        """Hold a message that `start_now` has not written, until there is room."""
+        if self._suspended is not None and self._on_disconnect == "raise":
+            raise self._not_sent(self._suspended)
+        size = len(body) if type(body) is bytes else size_of(body)
+        if self._ids is None:
+            handle = PublishHandle(size, self._time(), timeout)
+            self._held.append((handle, (exchange, routing_key, mandatory, properties, body)))
+        else:
+            lasting = self._lasting(exchange, routing_key, mandatory, properties, body, timeout)
+            self._held.append((lasting, lasting.content))
+            handle = lasting
+        self._watch_room()
         if handle.deadline < self._timer_at:
             self._arm(handle.deadline)
         return handle
@@ -344,11 +309,11 @@ class Publishing:
         if mandatory and channel.confirms is not None:
             properties = _with_token(properties, channel.confirms.next_tag)
         tag = channel.publish(handle, exchange, routing_key, mandatory, properties, body)
-        if self._carrier.core.out_size > _FLUSH_AT:
-            self._carrier.flush_early()
         handle.delivery_tag = tag
         if not tag:
             handle.confirmed()
+        if self._carrier.core.out_size > _FLUSH_AT:
+            self._carrier.flush_early()
 
     def _watch_room(self) -> None:
         """Hear of confirms only while somebody waits for room."""
