@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
@@ -27,27 +28,36 @@ def embedded_broker() -> Iterator[str]:
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), name="hopmq broker", daemon=True)
     # Ctrl-C reaches every process of a terminal. This one ends when its parent lets go, and is to
-    # ignore the signal from its first moment on.
-    with _interrupts_ignored():
-        process.start()
-    theirs.close()
+    # hear nothing of the signal from its first moment on.
     try:
+        with _interrupts_held_back():
+            process.start()
+        theirs.close()
         yield _address(ours)
     finally:
-        ours.close()
-        process.join(_END_TIMEOUT)
-        if process.is_alive():
-            process.kill()
-            process.join()
+        for end in (ours, theirs):
+            end.close()
+        if process.pid is not None:
+            process.join(_END_TIMEOUT)
+            if process.is_alive():
+                process.kill()
+                process.join()
 
 
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _interrupts_held_back() -> Iterator[None]:
+    """Hear of an interrupt only behind this block; a process that is started in it, never."""
+    if sys.platform == "win32":
+        yield
+        return
+    from multiprocessing import resource_tracker  # there is none on Windows
+
+    resource_tracker.ensure_running()  # which lets signals through when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _address(pipe: "Connection[object, object]") -> str:

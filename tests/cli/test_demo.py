@@ -13,6 +13,7 @@ import hopmq
 from brokers.selection import BrokerChoice, chosen_brokers
 from cli.processes import TIMEOUT, assert_sentence, run, running
 from hopmq.cli.chosen_broker import preferred_installation
+from hopmq.cli.embedded import _interrupts_held_back
 from hopmq.testing import RabbitMQ
 from hopmq.url import parse_url
 
@@ -145,6 +146,19 @@ def wait_until_gone(process: int) -> None:
     while Path(f"/proc/{process}").exists():
         assert time.monotonic() < deadline, "the broker lives on"
         time.sleep(0.02)
+
+
+def test_an_interrupt_while_a_broker_starts_is_heard_behind_that() -> None:
+    steps = []
+
+    def start() -> None:
+        with _interrupts_held_back():
+            os.kill(os.getpid(), signal.SIGINT)
+            steps.append("started")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert steps == ["started"]
 
 
 def test_an_interrupt_of_all_is_told_in_a_word_and_ends_the_embedded_broker(tmp_path: Path) -> None:
