@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from hopmq.client.publishing import PERSISTENT_ONLY
 from hopmq.errors import EncodeError, UsageError
 from hopmq.typedefs import FieldTable
 from hopmq.wire import Properties
@@ -21,19 +20,8 @@ def message_properties(
     correlation_id: str | None,
     reply_to: str | None,
     message_id: str | None,
-) -> Properties | bytes:
-    """Return what the encoder takes; the commonest case is encoded already."""
-    if (
-        persistent
-        and headers is None
-        and content_type is None
-        and expiration is None
-        and priority is None
-        and correlation_id is None
-        and reply_to is None
-        and message_id is None
-    ):
-        return PERSISTENT_ONLY
+) -> Properties:
+    """Return the properties that are told by these keywords."""
     return Properties(
         content_type=content_type,
         headers=headers,
