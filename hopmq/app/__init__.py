@@ -1,0 +1,1 @@
+"""Applications: consumers and endpoints by decorator, typed payloads, retries, groups, RPC."""

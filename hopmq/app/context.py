@@ -1,0 +1,137 @@
+"""What handlers and middleware learn of the message in hand."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from hopmq.app.header_names import ATTEMPTS
+from hopmq.client.message import Message
+from hopmq.core.pending import Receipt
+from hopmq.entities import Exchange
+from hopmq.wire import Properties
+
+
+class PausableConsumer(Protocol):
+    """The consumer that a message came by, as middleware sees it."""
+
+    @property
+    def name(self) -> str:
+        """What the application calls it."""
+
+    @property
+    def queue(self) -> str:
+        """The queue it reads."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it takes no messages for now."""
+
+    async def pause(self) -> None:
+        """Take no more messages; those in hand are finished. Idempotent."""
+
+    async def resume(self) -> None:
+        """Take messages again. Idempotent."""
+
+
+class ConsumeContext:
+    """One message on its way to a handler; or several, for a handler of batches.
+
+    Attributes:
+        messages: What was delivered; more than one for a handler of batches only.
+        consumer: What it came by.
+        app: The application, a `hopmq.app.App`.
+        provided: What dependencies of scope `message` have given so far, by function.
+    """
+
+    __slots__ = ("_state", "app", "consumer", "messages", "provided")
+
+    def __init__(self, messages: Sequence[Message], consumer: PausableConsumer, app: Any) -> None:
+        """Be about `messages`. `app` is Any here: the application stands above this module."""
+        self.messages: Sequence[Message] = messages
+        self.consumer: PausableConsumer = consumer
+        self.app: Any = app
+        self.provided: dict[Any, Any] | None = None
+        self._state: dict[str, Any] | None = None
+
+    @property
+    def message(self) -> Message:
+        """The message; of a batch, the first."""
+        return self.messages[0]
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1; across restarts and replicas."""
+        return attempt_of(self.messages[0])
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Whatever middleware and handler tell each other; empty at first."""
+        if self._state is None:
+            self._state = {}
+        return self._state
+
+
+def attempt_of(message: Message) -> int:
+    """Return which attempt a delivery is, from 1.
+
+    Failed attempts stand in a header where the application published the message again for the
+    next one, and in the queue's own count where the queue itself delays retries.
+    """
+    headers = message.headers
+    failed = headers.get(ATTEMPTS)
+    return failed + 1 if isinstance(failed, int) else 1
+
+
+@dataclass(slots=True, kw_only=True)
+class PublishContext:
+    """One message on its way to the broker.
+
+    Attributes:
+        payload: What is to be published, before it is encoded.
+        body: The encoded payload; what middleware puts here is published in its stead.
+        exchange: Where to.
+        routing_key: What bindings are matched by.
+        properties: All properties; may be changed.
+        mandatory: Whether it is an error when no queue takes it.
+        delay: Seconds until it is to be published; None for at once.
+        timeout: Seconds until its outcome is decided; None for the default.
+        app: The application, a `hopmq.app.App`.
+        state: Whatever middleware tell each other.
+    """
+
+    payload: Any
+    body: bytes
+    exchange: Exchange | str
+    routing_key: str
+    properties: Properties
+    mandatory: bool = False
+    delay: float | None = None
+    timeout: float | None = None
+    app: Any
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+C = TypeVar("C")
+
+CallNext = Callable[[C], Awaitable[Any]]
+"""Goes on with the next middleware, and at last with the handler or with publishing."""
+
+
+class Middleware(Protocol[C]):
+    """What stands around the handling or the publishing of each message.
+
+    `Middleware[ConsumeContext]` is for handlers, `Middleware[PublishContext]` for publishing. A
+    coroutine function of the same arguments is one as well.
+    """
+
+    async def __call__(self, context: C, call_next: Callable[[C], Awaitable[Any]], /) -> Any:
+        """Do something before, after or instead of `await call_next(context)`; return its result.
+
+        For a consumer the result is what the handler returned. What is raised here counts as the
+        handler's failure. For publishing it is the receipt.
+        """
+
+
+ConsumeMiddleware = Middleware[ConsumeContext]
+PublishMiddleware = Middleware[PublishContext]
+Publish = Callable[[PublishContext], Awaitable[Receipt]]

@@ -1,0 +1,30 @@
+"""The headers that applications write into messages, beside those of their users.
+
+All begin with `x-`, so that headers exchanges do not route by them (AMQP 0-9-1 clients of RabbitMQ,
+headers exchange), but for those of delays, which exist for that.
+"""
+
+from typing import Final
+
+ATTEMPTS: Final = "x-hopmq-attempts"
+"""How many attempts have failed."""
+FIRST_FAILED: Final = "x-hopmq-first-failed"
+"""When the first of them did."""
+LAST_FAILED: Final = "x-hopmq-last-failed"
+"""When the last of them did."""
+REASON: Final = "x-hopmq-reason"
+"""Why the last one failed, for people."""
+ERROR: Final = "x-hopmq-error"
+"""The type of the exception, or the code of a remote error."""
+QUEUE: Final = "x-hopmq-queue"
+"""The queue that a retried or parked message came from."""
+EXCHANGE: Final = "x-hopmq-exchange"
+"""The exchange that it was published to at first."""
+PARKED_ID: Final = "x-hopmq-parked-id"
+"""What a parked message is called."""
+DELAY_TO_QUEUE: Final = "hopmq-delay-to-queue"
+"""The queue that a delayed message goes to in the end."""
+DELAY_TO_EXCHANGE: Final = "hopmq-delay-to-exchange"
+"""The exchange that it goes to in the end."""
+DELAY_BIT: Final = "hopmq-delay-{:02d}"
+"""Whether it waits on a level of the ladder."""

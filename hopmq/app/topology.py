@@ -1,0 +1,79 @@
+"""What an application declares, as a value that is known before it connects."""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from hopmq.app.errors import DeclarationError
+from hopmq.app.messaging import Messaging
+from hopmq.bindings import Binding
+from hopmq.entities import Exchange, Queue
+
+E = TypeVar("E", Exchange, Queue)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topology:
+    """Exchanges, queues and bindings, each once, in the order in which they are declared.
+
+    Attributes:
+        exchanges: The exchanges.
+        queues: The queues.
+        bindings: What joins them.
+    """
+
+    exchanges: tuple[Exchange, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+
+    def __add__(self, other: "Topology") -> "Topology":
+        """Return both, each entity once.
+
+        Raises:
+            DeclarationError: They have an entity of one name with different properties.
+        """
+        return Topology(
+            exchanges=_once(self.exchanges + other.exchanges),
+            queues=_once(self.queues + other.queues),
+            bindings=tuple(dict.fromkeys(self.bindings + other.bindings)),
+        )
+
+    async def declare(self, messaging: Messaging) -> None:
+        """Create what does not exist yet: entities first, bindings when these are there.
+
+        Raises:
+            PreconditionFailedError: Something exists with other properties; the text says which.
+            AccessRefusedError: The user may not.
+        """
+        await _all(messaging.declare_exchange(each) for each in self.exchanges)
+        await _all(messaging.declare_queue(each) for each in self.queues)
+        await _all(_bind(messaging, each) for each in self.bindings)
+
+
+def _once(entities: tuple[E, ...]) -> tuple[E, ...]:
+    found: dict[str, E] = {}
+    for each in entities:
+        same = found.setdefault(each.name, each)
+        if same != each:
+            raise DeclarationError(
+                f"{each.name!r} is declared twice, with different properties: {same!r} and {each!r}"
+            )
+    return tuple(found.values())
+
+
+async def _bind(messaging: Messaging, binding: Binding) -> None:
+    bind = messaging.bind_exchange if binding.kind == "exchange" else messaging.bind
+    await bind(
+        binding.destination,
+        binding.source,
+        binding.routing_key,
+        arguments=binding.arguments or None,
+    )
+
+
+async def _all(requests: Iterable[Coroutine[Any, Any, object]]) -> None:
+    """Make requests at once, pipelined; raise the first refusal when all are answered."""
+    for outcome in await asyncio.gather(*requests, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
