@@ -1,0 +1,93 @@
+"""Values that live as long as the application."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from hopmq.app.injection.teardown import Opened, close_all
+
+
+class AppValue:
+    """What a dependency of scope `app` gives, once it is open."""
+
+    __slots__ = ("open", "value")
+
+    def __init__(self, open_: "Callable[[Opened], Awaitable[Any]]") -> None:
+        """Have a value to be opened."""
+        self.open = open_
+        self.value: Any = None
+
+
+class AppScope:
+    """Owns what dependencies of scope `app` give: opened in order, closed in the other.
+
+    `compile_handler` registers them. Those that are not open when a message comes are opened
+    then, so that `open` may be left out; with it, their failures are failures to start.
+    """
+
+    def __init__(self, given: Mapping[type, Any] | None = None) -> None:
+        """Be empty.
+
+        Args:
+            given: Values for parameters that are annotated with just these types, such as the
+                application itself.
+        """
+        self.given: Mapping[type, Any] = given or {}
+        self.pending: list[AppValue] = []
+        self._known: dict[Callable[..., Any], AppValue] = {}
+        self._opened: Opened = []
+        self._lock = asyncio.Lock()
+
+    def value_of(
+        self, function: Callable[..., Any], make: Callable[[], Callable[[Opened], Awaitable[Any]]]
+    ) -> AppValue:
+        """Return the one value of a function; `make` says how it is opened when it is new."""
+        known = self._known.get(function)
+        if known is None:
+            known = self._known[function] = AppValue(make())
+            self.pending.append(known)
+        return known
+
+    async def open(self) -> None:
+        """Open what is not open yet; what failed is tried again by the next call.
+
+        Raises:
+            Exception: What a dependency raises.
+        """
+        async with self._lock:
+            while self.pending:
+                first = self.pending[0]
+                first.value = await first.open(self._opened)
+                self.pending.pop(0)
+
+    async def close(self) -> None:
+        """Close all that is open, the last one first. Idempotent.
+
+        Raises:
+            Exception: What a dependency raised last; the others are closed all the same.
+        """
+        async with self._lock:
+            opened, self._opened = self._opened, []
+            self.pending = list(self._known.values())
+            error = await close_all(opened, None)
+        if error is not None:
+            raise error
+
+    async def __aenter__(self) -> Self:
+        """Open all."""
+        try:
+            await self.open()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close all."""
+        await self.close()
