@@ -36,7 +36,18 @@ HEIGHTS = {layer: height for height, layers in enumerate(STOREYS) for layer in l
 PURE_LAYERS = {"wire", "_speedups", "core"}
 IMPURE = {"asyncio", "socket", "ssl", "time", "random", "logging"}
 
-OPTIONAL = {"click", "msgspec", "pydantic", "zstandard", "rich", "uvloop", "pytest", "hypothesis", "pika", "anyio"}
+OPTIONAL = {
+    "click",
+    "msgspec",
+    "pydantic",
+    "zstandard",
+    "rich",
+    "uvloop",
+    "pytest",
+    "hypothesis",
+    "pika",
+    "anyio",
+}
 UPPER_LAYERS = {f"hopmq.{layer}" for layer in ("app", "cli", "testing", "broker")}
 
 
