@@ -5,6 +5,7 @@ HopMQError
 │   └── DeclarationError
 ├── PayloadError
 └── CallError
+    ├── CallNotSentError
     ├── CallTimeoutError (also TimeoutError)
     ├── CallUnknownError
     ├── NoEndpointError
@@ -26,6 +27,10 @@ class CallError(HopMQError):
     """A call of an endpoint did not bring a result."""
 
 
+class CallNotSentError(CallError):
+    """The request never left this process: calling again is safe."""
+
+
 class CallTimeoutError(CallError, TimeoutError):
     """No answer came in time; the endpoint may have worked all the same."""
 
@@ -35,7 +40,7 @@ class CallUnknownError(CallError):
 
 
 class NoEndpointError(CallError):
-    """Nobody serves the endpoint: its queue does not exist."""
+    """Nobody serves the endpoint: its queue or exchange does not exist, or no binding matches."""
 
 
 class RemoteError(CallError):

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from pamqp.base import Frame
 
@@ -35,6 +35,9 @@ logger: logging.Logger = logging.getLogger("hopmq.client")
 R = TypeVar("R")
 
 OnReturn = Callable[[Returned], None]
+OnLoss = Callable[[ClosedError], None]
+
+_REPLY_TO: Final = "amq.rabbitmq.reply-to"
 
 
 class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
@@ -47,6 +50,8 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
     Attributes:
         on_return: Called with each mandatory message that came back; publishes on a channel
             with confirms also raise `PublishReturnedError`.
+        on_loss: Called with the error when what was on its way here is lost: for good, or until
+            the channel is open again, as `is_recovering` tells.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
     ) -> None:
         """Wrap an open channel of `session`."""
         self.on_return: OnReturn | None = None
+        self.on_loss: OnLoss | None = None
         self._session = session
         self._core = core
         self._topology = topology
@@ -183,6 +189,8 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
         if self._core.state is ChannelState.CLOSED:
             self._core.error = error  # what ended its last link is not what ended it
         self._resume_waiters()
+        if self.on_loss is not None:
+            self._call(self.on_loss, error)
 
     def channel_refused(self, error: ChannelClosed) -> None:
         """Wait to be opened again, or pass the end on."""
@@ -199,6 +207,8 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
         self._publishing.suspend(error)
         for consumer in list(self._consumers.values()):
             consumer.suspend()
+        if self.on_loss is not None:
+            self._call(self.on_loss, error)
 
     def consumer_cancelled(self, consumer_tag: str) -> None:
         """Pass the broker's cancel on, unless the consumer will be back."""
@@ -214,7 +224,7 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
     def message_returned(self, message: Returned) -> None:
         """Pass a return on; with confirms its publish knows already."""
         if self.on_return is not None:
-            self._call_on_return(self.on_return, message)
+            self._call(self.on_return, message)
         elif self._core.confirms is None:
             logger.warning(
                 "%r: a mandatory message came back: %d %s; set on_return, or use confirms",
@@ -256,6 +266,7 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
         self._session.listen(core, self)
         try:
             await self.start()
+            await self._listen_for_replies()
         except BaseException as error:
             if self._awaits_link() and not self._session.ended.done():
                 self._session.suspend(self)
@@ -276,12 +287,18 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
 
     # --- inside ------------------------------------------------------------------------------
 
-    def _call_on_return(self, on_return: OnReturn, message: Returned) -> None:
+    def _call(self, callback: Callable[[R], None], news: R) -> None:
         try:
-            on_return(message)
+            callback(news)
         except (Exception, asyncio.CancelledError):
             # The callback is the user's: nothing may pass the reader.
-            logger.exception("%r: on_return failed", self)
+            logger.exception("%r: %r failed", self, callback)
+
+    async def _listen_for_replies(self) -> None:
+        """Be ready for the replies to what is published next: RabbitMQ refuses requests before."""
+        for consumer in self.consumers():
+            if consumer.queue == _REPLY_TO:
+                await self.start_consumer(consumer)
 
     async def _select_confirms(self, core: ChannelCore) -> None:
         waiter: asyncio.Future[Any] = self._session.loop.create_future()

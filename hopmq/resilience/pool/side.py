@@ -153,7 +153,7 @@ class Side:
 
     def give_back(self, lease: Lease, *, clean: bool) -> None:
         """Return a channel; one that is not as it was lent is closed."""
-        lease.channel.on_return = None
+        lease.channel.on_return = lease.channel.on_loss = None
         self.sizing.give_back(lease.number, self._loop.time(), clean=clean)
         self._perform()
 

@@ -1,0 +1,152 @@
+"""What tests of calls share: a time limit, two pools, an endpoint, nothing left behind."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import RunningBroker
+from hopmq import Message, Pool, Recovery
+from hopmq.app.rpc import RemoteErrors, RpcClient, answer
+from hopmq.resilience import Constant
+from hopmq.testing import FaultProxy
+
+TIME_LIMIT = 30.0
+"""Seconds for one test; a loaded machine included."""
+
+QUICKLY = Recovery(backoff=Constant(0.01), refusal_delay=0.01)
+"""A link that is cut within the handshake looks like a refusal: none is waited for."""
+
+_HERE = Path(__file__).parent
+
+Work = Callable[[Message], Awaitable[bytes | None]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bound every asynchronous test of this folder."""
+    for item in items:
+        if (
+            isinstance(item, pytest.Function)
+            and _HERE in item.path.parents
+            and inspect.iscoroutinefunction(item.obj)
+        ):
+            item.obj = _bounded(item.obj)
+
+
+def _bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    @wraps(test)
+    async def bounded(**arguments: Any) -> None:  # Any: whatever the test asks for
+        async with asyncio.timeout(TIME_LIMIT):
+            await test(**arguments)
+
+    return bounded
+
+
+@pytest.fixture(autouse=True)
+def _client_alone_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what an embedded broker tells apart from what the client tells."""
+    monkeypatch.setattr(logging.getLogger("hopmq.broker"), "disabled", True)
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_left_behind(anyio_backend: object) -> AsyncIterator[None]:
+    """Fail a test that leaves a task, or that asyncio had to complain about."""
+    loop = asyncio.get_running_loop()
+    complaints: list[dict[str, Any]] = []
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    before_test = set(asyncio.all_tasks())
+    yield
+    for _ in range(200):
+        if not _tasks(before_test):
+            break
+        await asyncio.sleep(0.005)  # a closing socket has something left to do
+    loop.set_exception_handler(before)
+    assert not _tasks(before_test)
+    assert not complaints
+
+
+def _tasks(known: set[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
+    """List the tasks of this loop that are not those of the test runner."""
+    new = asyncio.all_tasks() - known
+    return [task for task in new if "TestRunner" not in repr(task.get_coro())]
+
+
+@pytest.fixture
+async def worker(amqp_url: str) -> AsyncIterator[Pool]:
+    """Return the pool that endpoints are served by."""
+    async with opened(amqp_url) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def pool(amqp_url: str) -> AsyncIterator[Pool]:
+    """Return the pool that calls are made by."""
+    async with opened(amqp_url) as pool:
+        yield pool
+
+
+@asynccontextmanager
+async def opened(url: str, **options: Any) -> AsyncIterator[Pool]:  # Any: keywords of Pool
+    """Open a pool, and close it at once at the end."""
+    pool = Pool(url, name="calls", recovery=QUICKLY, **options)
+    await pool.open()
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@pytest.fixture
+def errors() -> RemoteErrors:
+    """Return what exceptions pass; none at first."""
+    return RemoteErrors()
+
+
+@pytest.fixture
+async def client(pool: Pool, errors: RemoteErrors) -> AsyncIterator[RpcClient]:
+    """Return a client that has its channel."""
+    async with RpcClient(pool, errors=errors, default_timeout=10.0) as client:
+        yield client
+
+
+@pytest.fixture
+async def queue(worker: Pool, name: str) -> AsyncIterator[str]:
+    """Return the name of an empty queue."""
+    await worker.declare_queue(name)
+    yield name
+    await worker.delete_queue(name)
+
+
+@pytest.fixture
+async def proxy(broker: RunningBroker) -> AsyncIterator[FaultProxy]:
+    """Return a proxy to connect through."""
+    async with FaultProxy(broker.url) as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def served(
+    pool: Pool, queue: str, work: Work, *, concurrency: int = 100
+) -> AsyncIterator[None]:
+    """Answer each request with what `work` returns; not at all where that is None."""
+
+    async def handle(message: Message) -> None:
+        body = await work(message)
+        if body is not None:
+            await answer(pool, message, body)
+        message.ack()
+
+    async with await pool.consume(queue, handle, prefetch=1000, concurrency=concurrency):
+        yield
+
+
+async def echo(message: Message) -> bytes:
+    """Answer with the request."""
+    return message.body

@@ -1,0 +1,137 @@
+"""Calls when the link, the channel or the broker goes away under them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.rpc.conftest import echo, opened, served
+from hopmq import Exchange, Message, Pool
+from hopmq.app.errors import CallError, CallTimeoutError, CallUnknownError
+from hopmq.app.rpc import RpcClient
+from hopmq.testing import FaultProxy
+
+
+@pytest.fixture
+async def pool(proxy: FaultProxy) -> AsyncIterator[Pool]:
+    """Return a pool whose links can be cut."""
+    async with opened(proxy.url) as pool:
+        yield pool
+
+
+class Waiting:
+    """An endpoint that does not answer before it is told to; it counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+        self.arrived = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, message: Message) -> bytes:
+        self.asked.append(message.body)
+        self.arrived.set()
+        await self.go_on.wait()
+        return message.body
+
+
+async def test_a_call_under_way_when_the_link_is_lost_ends_as_unknown(
+    client: RpcClient, worker: Pool, queue: str, proxy: FaultProxy
+) -> None:
+    work = Waiting()
+    async with served(worker, queue, work):
+        call = asyncio.create_task(client.call(b"once", routing_key=queue))
+        await work.arrived.wait()
+        proxy.disconnect()
+        with pytest.raises(CallUnknownError, match="may have worked"):
+            await call
+        work.go_on.set()
+        assert (await client.call(b"next", routing_key=queue)).body == b"next"
+    assert work.asked == [b"once", b"next"]
+
+
+async def test_an_idempotent_call_is_sent_again_on_the_next_link(
+    client: RpcClient, worker: Pool, queue: str, proxy: FaultProxy
+) -> None:
+    work = Waiting()
+    async with served(worker, queue, work):
+        call = asyncio.create_task(client.call(b"x", routing_key=queue, idempotent=True))
+        await work.arrived.wait()
+        proxy.disconnect()
+        while len(work.asked) < 2:
+            work.arrived.clear()
+            await work.arrived.wait()
+        work.go_on.set()
+        assert (await call).body == b"x"
+
+
+async def test_calls_made_while_the_link_is_away_wait_for_the_next(
+    client: RpcClient, worker: Pool, queue: str, proxy: FaultProxy
+) -> None:
+    async with served(worker, queue, echo):
+        assert (await client.call(b"", routing_key=queue)).body == b""
+        refusing = proxy.refuse_connections()
+        line = client._line  # noqa: SLF001  # what is between is inside
+        assert line is not None
+        proxy.disconnect()
+        while line.lost_by is None:
+            await asyncio.sleep(0.001)
+        calls = [
+            asyncio.create_task(client.call(b"%d" % n, routing_key=queue)) for n in range(100)
+        ]
+        cancelled = calls.pop()
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        refusing.cancel()
+        replies = await asyncio.gather(*calls)
+    assert [reply.body for reply in replies] == [b"%d" % n for n in range(99)]
+
+
+async def test_a_call_ends_in_time_although_no_link_comes(
+    client: RpcClient, worker: Pool, queue: str, proxy: FaultProxy
+) -> None:
+    async with served(worker, queue, echo):
+        proxy.refuse_connections()
+        proxy.disconnect()
+        calls = [
+            client.call(b"", routing_key=queue, timeout=0.2, idempotent=n % 2 == 0)
+            for n in range(20)
+        ]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(each) for each in outcomes} <= {CallTimeoutError, CallUnknownError}
+    assert CallTimeoutError in {type(each) for each in outcomes}
+
+
+async def test_a_line_that_says_nothing_ends_no_call_late(
+    client: RpcClient, worker: Pool, queue: str, proxy: FaultProxy
+) -> None:
+    async with served(worker, queue, echo):
+        with proxy.black_hole(), pytest.raises(CallTimeoutError):
+            await client.call(b"", routing_key=queue, timeout=0.2)
+
+
+async def test_a_channel_that_the_broker_closes_is_replaced(
+    client: RpcClient, worker: Pool, queue: str, name: str
+) -> None:
+    """An exchange that was there goes away: only then does a call cost the others anything."""
+    exchange = f"{name}-x"
+    await worker.declare_exchange(Exchange.fanout(exchange))
+    await worker.bind(queue, exchange)
+    work = Waiting()
+    async with served(worker, queue, work):
+        work.go_on.set()
+        await client.call(b"", exchange=exchange, routing_key="")
+        work.go_on.clear()
+        work.asked.clear()
+        work.arrived.clear()
+        calls = [
+            asyncio.create_task(client.call(b"%d" % n, routing_key=queue, idempotent=n == 1))
+            for n in range(2)
+        ]
+        await work.arrived.wait()
+        await worker.delete_exchange(exchange)
+        with pytest.raises(CallError):
+            await client.call(b"", exchange=exchange, routing_key="")
+        with pytest.raises(CallUnknownError):
+            await calls[0]
+        work.go_on.set()
+        assert (await calls[1]).body == b"1"
