@@ -23,6 +23,11 @@ class Deadline:
         self._timeout: asyncio.Timeout = asyncio.timeout(None)
         self._timer: Timer | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the block was cut off."""
+        return self._timeout.expired()
+
     async def __aenter__(self) -> Self:
         """Begin."""
         await self._timeout.__aenter__()

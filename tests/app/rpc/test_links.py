@@ -70,14 +70,12 @@ async def test_calls_made_while_the_link_is_away_wait_for_the_next(
     async with served(worker, queue, echo):
         assert (await client.call(b"", routing_key=queue)).body == b""
         refusing = proxy.refuse_connections()
-        line = client._line  # noqa: SLF001  # what is between is inside
+        line = client._line  # what is between is inside
         assert line is not None
         proxy.disconnect()
         while line.lost_by is None:
             await asyncio.sleep(0.001)
-        calls = [
-            asyncio.create_task(client.call(b"%d" % n, routing_key=queue)) for n in range(100)
-        ]
+        calls = [asyncio.create_task(client.call(b"%d" % n, routing_key=queue)) for n in range(100)]
         cancelled = calls.pop()
         await asyncio.sleep(0)
         cancelled.cancel()

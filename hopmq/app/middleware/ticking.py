@@ -1,0 +1,20 @@
+"""The clock that built-in middleware go by."""
+
+from typing import Any
+
+from hopmq.app.clock import Clock
+
+
+class Ticking:
+    """Has a clock: the one it was given, or that of the application it is first used in."""
+
+    def __init__(self, clock: Clock | None) -> None:
+        """Go by `clock`; None for the application's."""
+        self._clock = clock
+
+    def clock_of(self, app: Any) -> Clock:  # an App, which stands above this module
+        """Return the clock."""
+        if self._clock is None:
+            clock: Clock = app.clock
+            self._clock = clock
+        return self._clock
