@@ -40,17 +40,21 @@ class ConsumeContext:
         messages: What was delivered; more than one for a handler of batches only.
         consumer: What it came by.
         app: The application, a `hopmq.app.App`.
+        payloads: What a batch was decoded to; None for single messages.
         provided: What dependencies of scope `message` have given so far, by function.
+        retried: How many attempts have failed since this delivery, and were made again at once.
     """
 
-    __slots__ = ("_state", "app", "consumer", "messages", "provided")
+    __slots__ = ("_state", "app", "consumer", "messages", "payloads", "provided", "retried")
 
     def __init__(self, messages: Sequence[Message], consumer: PausableConsumer, app: Any) -> None:
         """Be about `messages`. `app` is Any here: the application stands above this module."""
         self.messages: Sequence[Message] = messages
         self.consumer: PausableConsumer = consumer
         self.app: Any = app
+        self.payloads: Sequence[Any] | None = None
         self.provided: dict[Any, Any] | None = None
+        self.retried: int = 0
         self._state: dict[str, Any] | None = None
 
     @property
@@ -61,7 +65,12 @@ class ConsumeContext:
     @property
     def attempt(self) -> int:
         """Which attempt this is, from 1; across restarts and replicas."""
-        return attempt_of(self.messages[0])
+        return attempt_of(self.messages[0]) + self.retried
+
+    def begin_again(self) -> None:
+        """Be about another attempt of the same delivery."""
+        self.retried += 1
+        self.provided = None
 
     @property
     def state(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ HopMQError
 ├── UsageError
 │   └── DeclarationError
 ├── PayloadError
+├── DeliveryLimitError
 └── CallError
     ├── CallNotSentError
     ├── CallTimeoutError (also TimeoutError)
@@ -21,6 +22,10 @@ class DeclarationError(UsageError):
 
 class PayloadError(HopMQError):
     """A body that cannot be read as what a handler wants: wrong type, form, encoding or size."""
+
+
+class DeliveryLimitError(HopMQError):
+    """Workers died so often with a message in hand that the broker would drop it at the next time."""
 
 
 class CallError(HopMQError):

@@ -1,7 +1,7 @@
 """The headers that applications write into messages, beside those of their users.
 
-All begin with `x-`, so that headers exchanges do not route by them (AMQP 0-9-1 clients of RabbitMQ,
-headers exchange), but for those of delays, which exist for that.
+All begin with `x-`, so that headers exchanges do not route by them (AMQP 0-9-1, 3.1.3.4), but for
+those that exist for it: of delays and of parking.
 """
 
 from typing import Final
@@ -24,9 +24,9 @@ PARKED_ID: Final = "x-hopmq-parked-id"
 """What a parked message is called."""
 DEADLINE: Final = "x-hopmq-deadline"
 """When a request's caller stops waiting, in milliseconds since 1970 by its clock."""
-DELAY_TO_QUEUE: Final = "hopmq-delay-to-queue"
+DELAY_TO: Final = "hopmq-delay-to"
 """The queue that a delayed message goes to in the end."""
-DELAY_TO_EXCHANGE: Final = "hopmq-delay-to-exchange"
-"""The exchange that it goes to in the end."""
 DELAY_BIT: Final = "hopmq-delay-{:02d}"
-"""Whether it waits on a level of the ladder."""
+"""Whether it waits on a level of the ladder, and with which others."""
+PARK_TO: Final = "hopmq-park-to"
+"""The queue that a message is parked in."""

@@ -57,6 +57,9 @@ class Messaging(Protocol):
     ) -> Awaitable[Consumer]:
         """Subscribe to a queue, on a channel of the consumer's own."""
 
+    async def server_properties(self) -> FieldTable:
+        """Return what the broker says of itself: product, version, capabilities."""
+
     async def declare_queue(self, queue: Queue | str, *, passive: bool = False) -> QueueInfo:
         """Create a queue unless it exists."""
 

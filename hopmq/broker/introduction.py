@@ -30,6 +30,7 @@ def server_properties(emulation: Emulation) -> FieldTable:
         "product": "HopMQ",
         "version": __version__,
         "platform": "Python",
+        "emulates": emulation.version,
         "copyright": "The HopMQ authors",
         "cluster_name": NODE,
         "information": f"embedded broker, in memory; behaves like RabbitMQ {emulation.version}",

@@ -53,6 +53,11 @@ class PooledTopology(ABC):
             if other is connection:
                 self._homes[queue] = number
 
+    async def server_properties(self) -> FieldTable:
+        """Return what the broker says of itself; see `Connection.server_properties`."""
+        connection = await self._topology()
+        return connection.server_properties
+
     async def declare_queue(
         self,
         queue: Queue | str,
