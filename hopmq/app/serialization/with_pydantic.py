@@ -42,8 +42,11 @@ def _validator(type_: Any) -> Any:  # a SchemaValidator
     import pydantic
 
     try:
-        validator = pydantic.TypeAdapter(type_).validator
+        adapter = pydantic.TypeAdapter(type_)
+        validator = adapter.validator
         _ = validator.validate_json  # a model that waits for a name says so here
+        if not is_pydantics(type_):
+            adapter.json_schema()  # a function or a class could be validated, but not sent
     except Exception as error:
         raise DeclarationError(f"pydantic: {_first_sentence(error)}") from error
     return validator
