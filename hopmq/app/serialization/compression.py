@@ -13,8 +13,10 @@ _GZIP_ONLY: Final = 31
 """zlib's number for a window of 32 KiB in a gzip wrapping (zlib manual, inflateInit2)."""
 
 _KNOWN: Final = "gzip and zstd are"
+_WINDOW: Final = 8 * 1024 * 1024
+"""What a frame may ask for whatever its size (RFC 9659)."""
 _MAX_WINDOW: Final = 1 << 31
-_MIN_WINDOW: Final = 1 << 10
+"""More than zstd itself knows."""
 
 
 def compress(body: bytes, encoding: str) -> bytes:
@@ -93,7 +95,17 @@ def _zstd() -> tuple[Callable[[bytes], bytes], Callable[[bytes, int], bytes]]:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         return _zstandard()
-    return zstd.compress, lambda body, limit: _members(body, limit, zstd.ZstdDecompressor)
+
+    def unpack(body: bytes, limit: int) -> bytes:
+        window = min(max(limit, _WINDOW), _MAX_WINDOW).bit_length()
+        options = {zstd.DecompressionParameter.window_log_max: min(window, 31)}
+        frame = zstd.ZstdDecompressor(options=options)
+        unpacked: bytes = frame.decompress(body, limit + 1)
+        if len(unpacked) <= limit and (frame.unused_data or not frame.eof):
+            raise ValueError("something else follows it, or its end is missing")
+        return unpacked
+
+    return zstd.compress, unpack
 
 
 def _zstandard() -> tuple[Callable[[bytes], bytes], Callable[[bytes, int], bytes]]:
@@ -106,10 +118,21 @@ def _zstandard() -> tuple[Callable[[bytes], bytes], Callable[[bytes, int], bytes
         size = zstandard.frame_content_size(body)
         if size > limit:
             raise _too_large(limit)
-        window = min(max(limit, _MIN_WINDOW), _MAX_WINDOW)
+        window = min(max(limit, _WINDOW), _MAX_WINDOW)
         unpacker = zstandard.ZstdDecompressor(max_window_size=window)
-        if size == 0:
-            return b""
-        return unpacker.decompress(body, max_output_size=limit, allow_extra_data=False)
+        if size == 0:  # of such a frame `decompress` looks at nothing else
+            empty = unpacker.decompressobj()
+            unpacked = empty.decompress(body)
+            if empty.unused_data or not empty.eof:
+                raise ValueError("something else follows it, or its end is missing")
+            return unpacked
+        try:
+            return unpacker.decompress(body, max_output_size=limit, allow_extra_data=False)
+        except zstandard.ZstdError:
+            # Of a frame that does not say its size it is not told apart: too large, or cut off.
+            with unpacker.stream_reader(body) as reader:
+                if len(reader.read(limit + 1)) > limit:
+                    raise _too_large(limit) from None
+            raise
 
     return zstandard.compress, unpack
