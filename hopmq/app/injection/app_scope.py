@@ -8,14 +8,26 @@ from typing import Any, Self
 from hopmq.app.injection.teardown import Opened, close_all
 
 
+def identity(function: Callable[..., Any]) -> object:
+    """Return what tells functions apart: bound methods are equal, some objects have no hash."""
+    try:
+        hash(function)
+    except TypeError:
+        return id(function)
+    return function
+
+
 class AppValue:
     """What a dependency of scope `app` gives, once it is open."""
 
-    __slots__ = ("open", "value")
+    __slots__ = ("function", "open", "value")
 
-    def __init__(self, open_: "Callable[[Opened], Awaitable[Any]]") -> None:
-        """Have a value to be opened."""
+    def __init__(
+        self, open_: Callable[[Opened], Awaitable[Any]], function: Callable[..., Any]
+    ) -> None:
+        """Have a value to be opened, by a function."""
         self.open = open_
+        self.function = function
         self.value: Any = None
 
 
@@ -35,7 +47,7 @@ class AppScope:
         """
         self.given: Mapping[type, Any] = given or {}
         self.pending: list[AppValue] = []
-        self._known: dict[Callable[..., Any], AppValue] = {}
+        self._known: dict[object, AppValue] = {}
         self._opened: Opened = []
         self._lock = asyncio.Lock()
 
@@ -43,9 +55,10 @@ class AppScope:
         self, function: Callable[..., Any], make: Callable[[], Callable[[Opened], Awaitable[Any]]]
     ) -> AppValue:
         """Return the one value of a function; `make` says how it is opened when it is new."""
-        known = self._known.get(function)
+        key = identity(function)
+        known = self._known.get(key)
         if known is None:
-            known = self._known[function] = AppValue(make())
+            known = self._known[key] = AppValue(make(), function)
             self.pending.append(known)
         return known
 

@@ -8,8 +8,8 @@ from hopmq.app.context import ConsumeContext
 from hopmq.app.errors import DeclarationError
 from hopmq.app.injection.app_scope import AppScope
 from hopmq.app.injection.invocation import Invoke, in_thread, invoker
-from hopmq.app.injection.plan import Plan
-from hopmq.app.injection.signatures import MISSING, Kind, read_signature
+from hopmq.app.injection.plan import Plan, signature_of
+from hopmq.app.injection.signatures import GENERATORS, MISSING, Kind
 from hopmq.app.serialization import Serialization
 from hopmq.app.serialization.reasons import type_name
 from hopmq.client.message import Message
@@ -88,8 +88,8 @@ def compile_handler(
     Raises:
         DeclarationError: It cannot work; the text names handler and parameter.
     """
-    signature = read_signature(function, name)
-    if signature.kind in {Kind.GENERATOR, Kind.ASYNC_GENERATOR}:
+    signature = signature_of(function, name)
+    if signature.kind in GENERATORS:
         raise DeclarationError(f"{name}: a handler cannot be a generator")
     plan = Plan(pattern=pattern, overrides=overrides or {}, app_scope=app_scope, batch=batch)
     step = plan.handler(signature, name)

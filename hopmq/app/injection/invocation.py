@@ -1,7 +1,7 @@
 """A compiled signature at work: dependencies are called in order, then the handler."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Executor
 from contextvars import copy_context
 from types import CoroutineType
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from hopmq.app.context import ConsumeContext
 from hopmq.app.injection.app_scope import AppScope
 from hopmq.app.injection.readers import Reader, read_payload
-from hopmq.app.injection.signatures import Kind
+from hopmq.app.injection.signatures import GENERATORS, Kind
 from hopmq.app.injection.teardown import Opened, close_all
 
 Invoke = Callable[[ConsumeContext, Any], Awaitable[Any]]
@@ -44,10 +44,12 @@ async def provide(step: Step, arguments: list[Any], opened: Opened) -> Any:
     if step.kind is Kind.PLAIN:
         return await given if type(given) is CoroutineType else given
     nothing = object()
-    if step.kind is Kind.GENERATOR:
+    if isinstance(given, Generator):
         value = next(given, nothing)
-    else:
+    elif isinstance(given, AsyncGenerator):
         value = await anext(given, nothing)
+    else:  # what wraps a generator has made something else of it
+        return given
     if value is nothing:
         raise RuntimeError(f"dependency {step.name!r} does not yield")
     opened.append(given)
@@ -87,7 +89,7 @@ def invoker(steps: tuple[Step, ...], handler: Step, app_scope: AppScope | None) 
     """Return what calls a handler, in the cheapest way that its signature allows."""
     if not steps and app_scope is None:
         return _without_dependencies(handler)
-    if any(each.kind in {Kind.GENERATOR, Kind.ASYNC_GENERATOR} for each in steps):
+    if any(each.kind in GENERATORS for each in steps):
         return _with_generators(steps, handler, app_scope)
     return _with_values(steps, handler, app_scope)
 

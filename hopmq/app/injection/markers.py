@@ -1,6 +1,6 @@
 """What users write into signatures: dependencies and headers."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
@@ -27,15 +27,7 @@ class Dependency(Value):
 
 
 @overload
-def Depends(
-    function: Callable[..., AsyncGenerator[T, Any]], /, *, scope: Scope = "message"
-) -> T: ...
-@overload
 def Depends(function: Callable[..., AsyncIterator[T]], /, *, scope: Scope = "message") -> T: ...
-@overload
-def Depends(
-    function: Callable[..., Generator[T, Any, Any]], /, *, scope: Scope = "message"
-) -> T: ...
 @overload
 def Depends(function: Callable[..., Iterator[T]], /, *, scope: Scope = "message") -> T: ...
 @overload

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Final, get_args
 from hopmq.app.context import ConsumeContext
 from hopmq.app.errors import DeclarationError
 from hopmq.app.injection import readers
-from hopmq.app.injection.app_scope import AppScope
+from hopmq.app.injection.app_scope import AppScope, identity
 from hopmq.app.injection.invocation import Step, provide
-from hopmq.app.injection.markers import Dependency, Header, Headers
+from hopmq.app.injection.markers import Dependency, Depends, Header, Headers
 from hopmq.app.injection.readers import Reader
 from hopmq.app.injection.signatures import (
     MISSING,
@@ -51,7 +51,7 @@ class Plan:
         self._pattern = pattern or ""
         self._parts = part_names(self._pattern)
         self._read_parts = part_reader(self._pattern) if self._parts else None
-        self._places: dict[_Function, int] = {}
+        self._places: dict[object, int] = {}
 
     def handler(self, signature: Signature, where: str) -> Step:
         """Plan the handler itself, and before it what it depends on.
@@ -84,11 +84,16 @@ class Plan:
         return (
             _dependency(parameter) is None
             and not any(isinstance(each, Header) for each in parameter.metadata)
-            and parameter.type not in _kinds(self._app_scope)
+            and parameter.type is not ConsumeContext
+            and parameter.type is not Headers
+            and not self._is_given(parameter)
             and not _is_message(parameter.type)
             and not (self._batch and _is_messages(parameter.annotation))
             and parameter.name not in self._parts
         )
+
+    def _is_given(self, parameter: Parameter) -> bool:
+        return isinstance(parameter.type, type) and parameter.type in self._app_scope.given
 
     def _source(self, parameter: Parameter, at: str, path: tuple[_Function, ...]) -> Reader:
         dependency = _dependency(parameter)
@@ -96,7 +101,7 @@ class Plan:
             return self._of_dependency(dependency, at, path)
         if parameter.type is MISSING and parameter.name not in self._parts:
             raise DeclarationError(f"{at} has no annotation")
-        if parameter.type in self._app_scope.given:
+        if self._is_given(parameter):
             return readers.constant(self._app_scope.given[parameter.type])
         if parameter.type is ConsumeContext:
             return readers.read_context
@@ -135,14 +140,21 @@ class Plan:
     def _of_dependency(
         self, dependency: Dependency, at: str, path: tuple[_Function, ...]
     ) -> Reader:
-        function = self._overrides.get(dependency.function, dependency.function)
+        function = self._in_place_of(dependency.function)
         if dependency.scope == "app":
             return self._of_app(function, at, path)
-        if function not in self._places:
+        key = identity(function)
+        if key not in self._places:
             step = self._step(*_entered(function, at, path))
             self.steps.append(step)
-            self._places[function] = len(self.steps) - 1
-        return readers.place(self._places[function])
+            self._places[key] = len(self.steps) - 1
+        return readers.place(self._places[key])
+
+    def _in_place_of(self, function: _Function) -> _Function:
+        """Return what is called for a function."""
+        return (
+            self._overrides.get(function, function) if identity(function) is function else function
+        )
 
     def _of_app(self, function: _Function, at: str, path: tuple[_Function, ...]) -> Reader:
         signature, where, inner_path = _entered(function, at, path)
@@ -157,9 +169,9 @@ class Plan:
     def _app_source(self, parameter: Parameter, at: str, path: tuple[_Function, ...]) -> Reader:
         dependency = _dependency(parameter)
         if dependency is not None and dependency.scope == "app":
-            function = self._overrides.get(dependency.function, dependency.function)
+            function = self._in_place_of(dependency.function)
             return self._of_app(function, at, path)
-        if dependency is None and parameter.type in self._app_scope.given:
+        if dependency is None and self._is_given(parameter):
             return readers.constant(self._app_scope.given[parameter.type])
         if dependency is None and self._is_payload(parameter) and parameter.default is not MISSING:
             return readers.constant(parameter.default)
@@ -168,8 +180,21 @@ class Plan:
         )
 
 
-def _kinds(app_scope: AppScope) -> set[Any]:
-    return {ConsumeContext, Headers, *app_scope.given}
+def signature_of(function: _Function, where: str) -> Signature:
+    """Take a signature apart, and find markers that were not called.
+
+    Raises:
+        DeclarationError: It has a parameter that nothing could be given for.
+    """
+    signature = read_signature(function, where)
+    for parameter in signature.parameters:
+        for each in (*parameter.metadata, parameter.default):
+            if each is Header or each is Depends:
+                raise DeclarationError(
+                    f"{where}: parameter {parameter.name!r}: {each.__name__} is to be called, "
+                    f"such as {each.__name__}(...)"
+                )
+    return signature
 
 
 def _is_message(type_: Any) -> bool:
@@ -214,7 +239,7 @@ def _entered(
         )
         raise DeclarationError(f"{at} depends on itself: {circle}")
     where = f"{at}: {function_name(function)}"
-    return read_signature(function, where), where, (*path, function)
+    return signature_of(function, where), where, (*path, function)
 
 
 def _step(signature: Signature, sources: list[Reader]) -> Step:

@@ -5,7 +5,7 @@ import inspect
 import typing
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from hopmq.app.errors import DeclarationError
 
@@ -20,6 +20,9 @@ class Kind(Enum):
     ASYNC = auto()
     GENERATOR = auto()
     ASYNC_GENERATOR = auto()
+
+
+GENERATORS: Final = frozenset({Kind.GENERATOR, Kind.ASYNC_GENERATOR})
 
 
 class Parameter(NamedTuple):
@@ -94,6 +97,8 @@ def _parameter(parameter: inspect.Parameter, hints: dict[str, Any], where: str) 
             f"{where}: parameter {str(parameter).partition(':')[0]!r} could be anything"
         )
     annotation = hints.get(name, MISSING)
+    while hasattr(annotation, "__value__"):  # type Db = Annotated[...]
+        annotation = annotation.__value__
     metadata = getattr(annotation, "__metadata__", ())
     return Parameter(
         name,
@@ -164,4 +169,8 @@ def _kind(function: Callable[..., Any]) -> Kind:
         return Kind.GENERATOR
     if inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(called):
         return Kind.ASYNC
-    return Kind.PLAIN
+    wrapped = getattr(called, "__wrapped__", None)
+    if wrapped is None:
+        return Kind.PLAIN
+    kind = _kind(wrapped)
+    return kind if kind in GENERATORS else Kind.PLAIN

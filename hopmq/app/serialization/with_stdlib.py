@@ -45,7 +45,7 @@ def _check_of(type_: Any) -> _Check:
     arguments = typing.get_args(type_)
     if type_ is Any or type_ is object:
         return lambda value, _where: value
-    if type_ in _SCALARS:
+    if isinstance(type_, type | None) and type_ in _SCALARS:
         return _scalar(_SCALARS[type_])
     if type_ is list or origin is list:
         return _items(_check_of(arguments[0] if arguments else Any))

@@ -1,11 +1,15 @@
 """Dependencies give values: once for each message, in order, and are torn down after it."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
 import pytest
+from typing_extensions import TypeAliasType
 
 from app.delivered import context_of, delivered
 from app.injection.conftest import Compile
@@ -335,6 +339,65 @@ async def test_overrides_stand_in_for_functions(compiled: Compile) -> None:
 
     handle = compiled(handler, overrides={settings: for_tests})
     assert await handle(context_of(MESSAGE)) == "connected to acme"
+
+
+async def test_a_generator_that_is_wrapped_is_one(compiled: Compile) -> None:
+    closed: list[str] = []
+
+    def resource() -> Iterator[str]:
+        yield "value"
+        closed.append("resource")
+
+    @functools.wraps(resource)
+    def wrapped() -> Iterator[str]:
+        return resource()
+
+    async def handler(value: Annotated[str, Depends(wrapped)]) -> str:
+        return value
+
+    assert await compiled(handler)(context_of(MESSAGE)) == "value"
+    assert closed == ["resource"]
+
+
+async def test_a_context_manager_is_a_value_like_others(compiled: Compile) -> None:
+    @contextmanager
+    def resource() -> Iterator[str]:
+        yield "value"
+
+    async def handler(manager: Annotated[Any, Depends(resource)]) -> str:
+        with manager as value:
+            return value
+
+    assert await compiled(handler)(context_of(MESSAGE)) == "value"
+
+
+@dataclass
+class Limit:
+    """Equal by value, and so without a hash."""
+
+    limit: int
+
+    def __call__(self, order: Order) -> bool:
+        return order.id <= self.limit
+
+
+async def test_objects_without_a_hash_give_values(compiled: Compile) -> None:
+    async def handler(
+        small: Annotated[bool, Depends(Limit(4))], large: Annotated[bool, Depends(Limit(5))]
+    ) -> Any:
+        return small, large
+
+    assert await compiled(handler)(context_of(MESSAGE)) == (False, True)
+
+
+Alias = TypeAliasType("Alias", Annotated[str, Depends(plain)])
+
+
+async def test_an_alias_stands_for_what_it_means(compiled: Compile) -> None:
+    async def handler(value: Alias) -> str:
+        return value
+
+    assert await compiled(handler)(context_of(MESSAGE)) == "value"
 
 
 async def test_messages_at_once_have_values_of_their_own(compiled: Compile) -> None:
