@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from hopmq.app.crew import Crew, give_back, log_and_give_back
 from hopmq.app.errors import DeclarationError
@@ -15,8 +15,6 @@ logger: logging.Logger = logging.getLogger("hopmq.app")
 Key: TypeAlias = Callable[[Message], Hashable]
 OrderBy: TypeAlias = str | Key
 """`"routing_key"`, `"header:NAME"`, or a function of the message."""
-
-_HEADER: Final = "header:"
 
 
 def key_of(order_by: OrderBy) -> Key:
@@ -31,8 +29,8 @@ def key_of(order_by: OrderBy) -> Key:
         return order_by
     if order_by == "routing_key":
         return _routing_key
-    header = str(order_by).removeprefix(_HEADER)
-    if not header or header == order_by:
+    where, _, header = str(order_by).partition(":")
+    if where != "header" or not header:
         raise DeclarationError(
             f"order_by is 'routing_key', 'header:NAME' or a function of the message, "
             f"not {order_by!r}"

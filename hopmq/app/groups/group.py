@@ -68,6 +68,10 @@ class Group(Value):
             raise DeclarationError(
                 f"{self!r}: hash_on and hashed_by are for groups with partitions"
             )
+        if self.is_broadcast and self.partitions is not None:
+            raise DeclarationError(f"{self!r}: all members of a group get all, or share partitions")
+        if self.member is not None and not self.is_broadcast:
+            raise DeclarationError(f"{self!r}: member= is for Group.broadcast")
         if self.hash_on is not None and self.hashed_by == "publisher":
             raise DeclarationError(
                 f"{self!r}: hash_on is for the broker; publishers choose the key"
@@ -88,7 +92,7 @@ class Group(Value):
                 member may have the same.
             arguments: Of the queue.
         """
-        return replace(cls(name, arguments=arguments or {}, member=member), is_broadcast=True)
+        return cls(name, arguments=arguments or {}, member=member, is_broadcast=True)
 
     # --- names ---------------------------------------------------------------------------------
 
