@@ -42,14 +42,22 @@ class AppScope:
         """Be empty.
 
         Args:
-            given: Values for parameters that are annotated with just these types, such as the
-                application itself.
+            given: Values for parameters that are annotated with these types, or with classes that
+                these derive from; such as the application itself.
         """
-        self.given: Mapping[type, Any] = given or {}
+        self._given: Mapping[type, Any] = given or {}
         self.pending: list[AppValue] = []
         self._known: dict[object, AppValue] = {}
         self._opened: Opened = []
         self._lock = asyncio.Lock()
+
+    def gives(self, type_: Any) -> bool:
+        """Return whether there is a value for parameters of a type."""
+        return type_ is not object and any(type_ in each.__mro__ for each in self._given)
+
+    def given(self, type_: Any) -> Any:
+        """Return the value for parameters of a type that it `gives`."""
+        return next(value for each, value in self._given.items() if type_ in each.__mro__)
 
     def value_of(
         self, function: Callable[..., Any], make: Callable[[], Callable[[Opened], Awaitable[Any]]]

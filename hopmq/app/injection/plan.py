@@ -93,7 +93,7 @@ class Plan:
         )
 
     def _is_given(self, parameter: Parameter) -> bool:
-        return isinstance(parameter.type, type) and parameter.type in self._app_scope.given
+        return self._app_scope.gives(parameter.type)
 
     def _source(self, parameter: Parameter, at: str, path: tuple[_Function, ...]) -> Reader:
         dependency = _dependency(parameter)
@@ -102,7 +102,7 @@ class Plan:
         if parameter.type is MISSING and parameter.name not in self._parts:
             raise DeclarationError(f"{at} has no annotation")
         if self._is_given(parameter):
-            return readers.constant(self._app_scope.given[parameter.type])
+            return readers.constant(self._app_scope.given(parameter.type))
         if parameter.type is ConsumeContext:
             return readers.read_context
         if self._batch and _is_messages(parameter.annotation):
@@ -172,7 +172,7 @@ class Plan:
             function = self._in_place_of(dependency.function)
             return self._of_app(function, at, path)
         if dependency is None and self._is_given(parameter):
-            return readers.constant(self._app_scope.given[parameter.type])
+            return readers.constant(self._app_scope.given(parameter.type))
         if dependency is None and self._is_payload(parameter) and parameter.default is not MISSING:
             return readers.constant(parameter.default)
         raise DeclarationError(

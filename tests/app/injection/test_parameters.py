@@ -155,13 +155,21 @@ async def test_what_the_application_gives_is_found_by_its_type(compiled: Compile
     class App:
         pass
 
-    app = App()
+    class Derived(App):
+        pass
+
+    app = Derived()
 
     async def handler(order: Order, app: App) -> App:
         return app
 
-    handle = compiled(handler, app_scope=AppScope({App: app}))
-    assert await handle(context_of(delivered(ORDER))) is app
+    async def takes_anything(order: object) -> object:
+        return order
+
+    scope = AppScope({Derived: app})
+    assert await compiled(handler, app_scope=scope)(context_of(delivered(ORDER))) is app
+    handle = compiled(takes_anything, app_scope=scope)
+    assert await handle(context_of(delivered(ORDER))) == {"id": 5}
 
 
 async def test_parameters_by_name_only_and_by_position_only(compiled: Compile) -> None:
