@@ -10,7 +10,10 @@ from hopmq.resilience.recovery import ConnectionKeeper
 from hopmq.resilience.restoration import Restoration
 from hopmq.testing import FaultProxy
 
-from .links import becomes, bounce, consumers_of, drained, quick, until
+from .ends import start, turns
+from .links import becomes, bounce, consumers_of, drained, lose, quick, until
+
+REPLY_TO = "amq.rabbitmq.reply-to"
 
 
 @pytest.fixture
@@ -87,3 +90,35 @@ async def test_a_restored_consumer_is_there_once_however_often_the_link_ends(
     for number in range(3):
         await other.publish(b"%d" % number, routing_key=queue)
     assert [(await anext(consumer)).body for _ in range(3)] == [b"0", b"1", b"2"]
+
+
+async def test_replies_are_awaited_again_before_requests_go_out(
+    connection: Connection, proxy: FaultProxy, other: Channel, queue: str
+) -> None:
+    """RabbitMQ closes the channel of a request whose replies nobody awaits (direct reply-to)."""
+    channel = await connection.channel()
+    replies: list[bytes] = []
+    await channel.consume(REPLY_TO, lambda reply: replies.append(reply.body), no_ack=True)
+    with proxy.refuse_connections():
+        await lose(connection, proxy)
+        request = start(channel.publish(b"", routing_key=queue, reply_to=REPLY_TO))
+        await turns()
+        assert not request.done()
+    await request
+    asked = await other.get(queue, no_ack=True)
+    assert asked is not None
+    await other.publish(b"reply", routing_key=asked.reply_to or "")
+    await until(lambda: replies == [b"reply"])
+    await channel.close()
+
+
+async def test_a_loss_is_told_once_and_whether_the_channel_goes_on(
+    connection: Connection, proxy: FaultProxy
+) -> None:
+    told: list[tuple[str, bool]] = []
+    channel = await connection.channel()
+    channel.on_loss = lambda error: told.append((type(error).__name__, channel.is_recovering))
+    await bounce(connection, proxy)
+    assert told == [("ConnectionLostError", True)]
+    await channel.close()
+    assert told == [("ConnectionLostError", True), ("ChannelClosed", False)]
