@@ -8,8 +8,15 @@ from typing import Any, Final
 from hopmq.app.clock import Clock
 from hopmq.app.context import ConsumeContext
 from hopmq.app.middleware.ticking import Ticking
+from hopmq.app.retry import Drop, Park, Postpone, RetryAfter
 
 _DONE: Final = "done"
+_VERDICTS: Final[dict[type[BaseException], str]] = {
+    Drop: "dropped",
+    Park: "parked",
+    Postpone: "postponed",
+    RetryAfter: "retried",
+}
 
 
 class Logging(Ticking):
@@ -17,8 +24,9 @@ class Logging(Ticking):
 
     What stands in the record, for handlers and formatters of logging: `consumer`, `queue`,
     `exchange`, `routing_key`, `message_id`, `attempt`, `redelivered`, `messages` (of a batch),
-    `seconds`, `outcome` (`done`, `failed` or `cancelled`) and `error`, the exception's class:
-    what an exception says may be a part of the payload.
+    `seconds`, `outcome` and `error`, the exception's class: what an exception says may be a part
+    of the payload. The outcome is `done`, `failed` or `cancelled`, or what the handler has decided:
+    `dropped`, `parked`, `postponed` or `retried`.
     """
 
     def __init__(
@@ -51,8 +59,11 @@ class Logging(Ticking):
         try:
             result = await call_next(context)
         except BaseException as error:
-            outcome = "cancelled" if isinstance(error, asyncio.CancelledError) else "failed"
-            self._log(self._failure_level, context, clock.time() - begun, outcome, error)
+            outcome = _VERDICTS.get(type(error))
+            level = self._failure_level if outcome is None else self._level
+            if outcome is None:
+                outcome = "cancelled" if isinstance(error, asyncio.CancelledError) else "failed"
+            self._log(level, context, clock.time() - begun, outcome, error)
             raise
         self._log(self._level, context, clock.time() - begun, _DONE)
         return result

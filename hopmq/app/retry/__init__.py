@@ -5,7 +5,7 @@ from hopmq.app.retry.delays import Delays, publish_delayed, seconds_until
 from hopmq.app.retry.failures import Failures, topology_of_failures
 from hopmq.app.retry.parked import Parked
 from hopmq.app.retry.policy import Retry
-from hopmq.app.retry.verdicts import Drop, Park, RetryAfter, Verdict
+from hopmq.app.retry.verdicts import Drop, Park, Postpone, RetryAfter, Verdict
 
 __all__ = [
     "Constant",
@@ -16,6 +16,7 @@ __all__ = [
     "Linear",
     "Park",
     "Parked",
+    "Postpone",
     "Retry",
     "RetryAfter",
     "Verdict",

@@ -99,6 +99,23 @@ def failed(
     }
 
 
+def untried(message: Message, *, attempts: int, first: float | None) -> dict[str, FieldValue]:
+    """Return the headers of a message that comes again without having been tried.
+
+    Args:
+        message: As it was delivered.
+        attempts: How many attempts have failed before.
+        first: When the first of them did.
+    """
+    headers = cleaned(message.headers)
+    headers.setdefault(names.EXCHANGE, message.exchange)
+    if attempts:
+        headers[names.ATTEMPTS] = attempts
+        if first is not None:
+            headers[names.FIRST_FAILED] = moment(first)
+    return headers
+
+
 def name_of_error(error: BaseException) -> str:
     """Return the type of an error; of a verdict, that of what it was raised from."""
     kind = type(_what_happened(error))

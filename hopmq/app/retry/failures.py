@@ -12,12 +12,12 @@ from hopmq.app.messaging import Messaging
 from hopmq.app.retry import native
 from hopmq.app.retry.aside import Aside, give_back
 from hopmq.app.retry.backoff import is_exact
-from hopmq.app.retry.copies import count_of, failed, seconds_of
+from hopmq.app.retry.copies import count_of, failed, seconds_of, untried
 from hopmq.app.retry.delays import Delays
 from hopmq.app.retry.ladder import LONGEST, Step, steps_of, topology_of, way_to
 from hopmq.app.retry.parked import parking_of
 from hopmq.app.retry.policy import Retry
-from hopmq.app.retry.verdicts import Drop, RetryAfter
+from hopmq.app.retry.verdicts import Drop, Postpone, RetryAfter
 from hopmq.app.topology import Topology
 from hopmq.client.message import Message
 from hopmq.entities import Queue
@@ -136,6 +136,10 @@ class Failures:
             return
         now = self._clock.wall()
         first = self._first_failure(message, now)
+        if isinstance(error, Postpone):
+            headers = untried(message, attempts=attempt - 1, first=first)
+            await self._aside.delay(message, headers, min(error.seconds, LONGEST))
+            return
         elapsed = 0.0 if first is None else max(0.0, now - first)
         seconds = self._seconds_to_next(error, attempt, elapsed)
         headers = failed(

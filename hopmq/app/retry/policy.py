@@ -6,14 +6,14 @@ from typing import Final
 
 from hopmq.app.errors import DeliveryLimitError, PayloadError
 from hopmq.app.retry.backoff import Exponential
-from hopmq.app.retry.verdicts import Drop, Park, RetryAfter
+from hopmq.app.retry.verdicts import Drop, Park, Postpone, RetryAfter
 from hopmq.errors import UsageError
 from hopmq.resilience.backoff import Backoff
 from hopmq.values import Value
 
 _BY_DEFAULT: Final = Exponential(1, 60)
 
-_NEVER: Final = (PayloadError, DeliveryLimitError, Park, Drop)
+_NEVER: Final = (PayloadError, DeliveryLimitError, Park, Postpone, Drop)
 
 Errors = tuple[type[BaseException], ...]
 

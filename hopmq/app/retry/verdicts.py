@@ -42,6 +42,26 @@ class RetryAfter(Verdict):
         self.reason: str = reason
 
 
+class Postpone(Verdict):
+    """Deliver it again after so many seconds: nothing was tried, and nothing counts as an attempt.
+
+    Attributes:
+        seconds: How long.
+        reason: Why, for the log.
+
+    Raises:
+        UsageError: `seconds` is below 0 or endless.
+    """
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        """Say until when, and why."""
+        if not 0 <= seconds < inf:
+            raise UsageError(f"seconds is 0 or more, not {seconds!r}")
+        super().__init__(reason or f"put off for {seconds:g} s")
+        self.seconds: float = seconds
+        self.reason: str = reason
+
+
 class Drop(Verdict):
     """Nobody needs the message: it is acknowledged, and gone.
 

@@ -1,0 +1,130 @@
+"""What tests of middleware share: a turned clock, a consumer and messages that nobody delivered."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import wraps
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hopmq.app.context import ConsumeContext
+from hopmq.testing import TurnedClock
+
+TIME_LIMIT = 30.0
+"""Seconds for one test; a loaded machine included."""
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bound every asynchronous test of this folder."""
+    for item in items:
+        if (
+            isinstance(item, pytest.Function)
+            and _HERE in item.path.parents
+            and inspect.iscoroutinefunction(item.obj)
+        ):
+            item.obj = _bounded(item.obj)
+
+
+def _bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    @wraps(test)
+    async def bounded(**arguments: Any) -> None:  # Any: whatever the test asks for
+        async with asyncio.timeout(TIME_LIMIT):
+            await test(**arguments)
+
+    return bounded
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_left_behind(anyio_backend: object) -> AsyncIterator[None]:
+    """Fail a test that leaves a task, or that asyncio had to complain about."""
+    loop = asyncio.get_running_loop()
+    complaints: list[dict[str, Any]] = []
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    before_test = set(asyncio.all_tasks())
+    yield
+    for _ in range(200):
+        if not _tasks(before_test):
+            break
+        await asyncio.sleep(0.005)
+    loop.set_exception_handler(before)
+    assert not _tasks(before_test)
+    assert not complaints
+
+
+def _tasks(known: set[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
+    new = asyncio.all_tasks() - known
+    return [task for task in new if "TestRunner" not in repr(task.get_coro())]
+
+
+@pytest.fixture
+def clock() -> TurnedClock:
+    """Return a clock that stands still."""
+    return TurnedClock()
+
+
+class Consumer:
+    """A consumer that takes note of what is asked of it."""
+
+    def __init__(self, name: str = "orders") -> None:
+        self.name = name
+        self.queue = f"{name}-queue"
+        self.asked: list[str] = []
+
+    @property
+    def is_paused(self) -> bool:
+        return self.asked[-1:] == ["pause"]
+
+    async def pause(self) -> None:
+        self.asked.append("pause")
+
+    async def probe(self) -> None:
+        self.asked.append("probe")
+
+    async def resume(self) -> None:
+        self.asked.append("resume")
+
+
+@pytest.fixture
+def consumer() -> Consumer:
+    """Return a consumer."""
+    return Consumer()
+
+
+Contexts = Callable[..., ConsumeContext]
+
+
+@pytest.fixture
+def context(clock: TurnedClock, consumer: Consumer) -> Contexts:
+    """Return what makes contexts of messages."""
+
+    def make(*message_ids: str | None, of: Consumer = consumer) -> ConsumeContext:
+        messages: list[Any] = [  # not messages: nothing has delivered these
+            SimpleNamespace(
+                body=b"secret",
+                headers={"secret": "secret"},
+                exchange="shop",
+                routing_key="order.created",
+                message_id=message_id,
+                redelivered=False,
+            )
+            for message_id in message_ids or (None,)
+        ]
+        return ConsumeContext(messages, of, SimpleNamespace(clock=clock))
+
+    return make
+
+
+async def done(context: ConsumeContext) -> str:
+    """Handle without a fault."""
+    return "result"
+
+
+async def fail(context: ConsumeContext) -> str:
+    """Fail."""
+    raise ValueError("secret")
