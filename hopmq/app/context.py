@@ -12,7 +12,13 @@ from hopmq.wire import Properties
 
 
 class PausableConsumer(Protocol):
-    """The consumer that a message came by, as middleware sees it."""
+    """The consumer that a message came by, as middleware sees it.
+
+    Attributes:
+        attempt_of: Says which attempt a delivery is, from 1.
+    """
+
+    attempt_of: Callable[[Message], int]
 
     @property
     def name(self) -> str:
@@ -65,7 +71,7 @@ class ConsumeContext:
     @property
     def attempt(self) -> int:
         """Which attempt this is, from 1; across restarts and replicas."""
-        return attempt_of(self.messages[0]) + self.retried
+        return self.consumer.attempt_of(self.messages[0]) + self.retried
 
     def begin_again(self) -> None:
         """Be about another attempt of the same delivery."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from hopmq.app.errors import DeclarationError
@@ -38,6 +38,10 @@ class Topology:
             queues=_once(self.queues + other.queues),
             bindings=tuple(dict.fromkeys(self.bindings + other.bindings)),
         )
+
+    def without_queue(self, name: str) -> "Topology":
+        """Return the same but for a queue, which is declared elsewhere; bindings to it stay."""
+        return replace(self, queues=tuple(each for each in self.queues if each.name != name))
 
     async def declare(self, messaging: Messaging) -> None:
         """Create what does not exist yet: entities first, bindings when these are there.

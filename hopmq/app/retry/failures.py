@@ -43,6 +43,7 @@ class Failures:
         clock: Clock,
         *,
         declares: bool = True,
+        in_place: bool = False,
     ) -> None:
         """Know what to do; nothing is declared yet.
 
@@ -52,12 +53,15 @@ class Failures:
             retry: What to do; None parks what fails at the first attempt.
             clock: Where time is taken from.
             declares: Whether the queue is the application's to declare, and may be given arguments.
+            in_place: Whether attempts are made where the message is, so that what is settled
+                here has had the last of them.
         """
         self.queue: Queue = queue
         self.retry: Retry = retry or _NO_RETRY
         self._messaging = messaging
         self._clock = clock
         self._declares = declares
+        self._in_place = in_place
         self._aside = Aside(messaging, clock, Delays(messaging), queue.name, self._mend)
         self._is_native = False
         self._limit: int | None = None
@@ -66,7 +70,7 @@ class Failures:
     @property
     def topology(self) -> Topology:
         """What must exist beside the queue itself, as far as it is known before a failure."""
-        return topology_of_failures(self.queue, self.retry)
+        return topology_of_failures(self.queue, self.retry, in_place=self._in_place)
 
     @property
     def is_native(self) -> bool:
@@ -83,7 +87,9 @@ class Failures:
         """
         release = native.release_of(await self._messaging.server_properties())
         self._limit = native.delivery_limit(self.queue, release)
-        if self._declares:
+        if not self._declares:
+            return
+        if not self._in_place:
             wanted = native.queue_that_delays(self.queue, self.retry, release)
             self._is_native = await native.declare(self._messaging, self.queue, wanted)
         await self.topology.declare(self._messaging)
@@ -155,7 +161,7 @@ class Failures:
 
     def _seconds_to_next(self, error: BaseException, attempt: int, elapsed: float) -> float | None:
         """Return the seconds until the next attempt; None when there is none."""
-        if not self.retry.should_retry(error, attempt):
+        if self._in_place or not self.retry.should_retry(error, attempt):
             return None
         if isinstance(error, RetryAfter):
             return min(error.seconds, LONGEST)
@@ -184,11 +190,13 @@ class Failures:
             self._first_failed.popitem(last=False)
 
 
-def topology_of_failures(queue: Queue, retry: Retry | None) -> Topology:
+def topology_of_failures(queue: Queue, retry: Retry | None, *, in_place: bool = False) -> Topology:
     """Return what must exist beside `queue` for what fails to be tried again and parked.
 
     Levels of the ladder for delays that are not known beforehand are declared when needed.
     """
+    if in_place:
+        return parking_of(queue.name)
     steps: set[Step] = set()
     if retry is not None and is_exact(retry.backoff):
         for attempt in range(2, retry.attempts + 1):

@@ -108,6 +108,11 @@ class Queue(ABC):
         """How many messages wait for a consumer."""
 
     @property
+    def delayed(self) -> int:
+        """How many messages wait before they are delivered again."""
+        return 0
+
+    @property
     @abstractmethod
     def message_bytes(self) -> int:
         """Bytes of the bodies that wait for a consumer."""

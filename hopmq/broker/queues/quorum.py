@@ -53,6 +53,11 @@ class QuorumQueue(ClassicQueue):
         self._unburied: deque[tuple[Entry, str]] = deque()
         self._rebury_timer: Timer | None = None
 
+    @property
+    def delayed(self) -> int:
+        """How many messages wait before they are delivered again."""
+        return len(self._delayed)
+
     def check_deletion(self, *, if_unused: bool, if_empty: bool) -> None:
         """Refuse conditions, which quorum queues do not know (540)."""
         for flag, name in ((if_unused, "if-unused"), (if_empty, "if-empty")):

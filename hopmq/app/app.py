@@ -1,0 +1,501 @@
+"""Applications: what is declared, connected, run, and ended in order."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar, overload
+
+from hopmq.app.clock import Clock, LoopTime
+from hopmq.app.context import ConsumeMiddleware, PublishMiddleware
+from hopmq.app.health import AppHealth, health_of
+from hopmq.app.router import Router
+from hopmq.app.rpc import RemoteErrors
+from hopmq.app.running.consumer import RunningConsumer
+from hopmq.app.running.run import Run
+from hopmq.app.running.settings import RunSettings
+from hopmq.app.running.source import Source, source_of
+from hopmq.app.sending import Sender
+from hopmq.app.serialization import Serialization
+from hopmq.app.topology import Topology
+from hopmq.app.wanted import wanted_topology
+from hopmq.client.connection import Connection
+from hopmq.client.message import Message
+from hopmq.core.pending import Receipt
+from hopmq.entities import Exchange
+from hopmq.errors import UsageError
+from hopmq.resilience.pool import Pool
+from hopmq.resilience.signals import DrainOnSignal
+from hopmq.typedefs import FieldTable
+from hopmq.url import DEFAULT_URL
+
+if TYPE_CHECKING:
+    from hopmq.app.testing import AppTest
+
+logger: logging.Logger = logging.getLogger("hopmq.app")
+
+T = TypeVar("T")
+
+AppState = Literal["new", "starting", "running", "draining", "stopped"]
+Lifespan: TypeAlias = Callable[["App"], AbstractAsyncContextManager[None]]
+
+_AFTER_FAILURE: Final = 5.0
+"""Seconds for what has begun already when an application cannot start."""
+
+
+class App(Router):
+    """An application: consumers, endpoints and publishers that share a broker.
+
+    `app.run()` runs it until it is told to end, `async with app:` for a block. What belongs to one
+    run (connections, consumers, dependencies of scope `app`) is made at its start and ended with
+    it, so that an application can be run again.
+
+    Attributes:
+        errors: What exceptions of endpoints are called on their way to callers.
+        overrides: Dependencies, and what is called in their stead from the next start on.
+    """
+
+    def __init__(
+        self,
+        broker: str | Sequence[str] | Pool | Connection = DEFAULT_URL,
+        *,
+        name: str | None = None,
+        middleware: Iterable[ConsumeMiddleware] = (),
+        publish_middleware: Iterable[PublishMiddleware] = (),
+        serialization: Serialization | None = None,
+        lifespan: Lifespan | None = None,
+        declare: bool = True,
+        threads: int = 16,
+        request_timeout: float = 30.0,
+        drain_timeout: float = 30.0,
+        clock: Clock | None = None,
+    ) -> None:
+        """Describe an application; nothing is connected yet.
+
+        Args:
+            broker: One URL or several, for a pool of the application's own; or a `Pool` or a
+                `Connection` of yours. One that is open already stays open in the end.
+            name: What the broker shows for its connections.
+            middleware: What stands around every handler, the first outermost.
+            publish_middleware: What stands around every publish, the first outermost.
+            serialization: How payloads become bodies and back; JSON by default.
+            lifespan: A function of the application that returns an asynchronous context manager,
+                which is entered before anything is consumed and left after handlers have finished.
+            declare: Whether exchanges, queues and bindings are declared at the start; False where
+                they are managed elsewhere.
+            threads: Handlers that are plain functions and run at once, in threads, at most.
+            request_timeout: Seconds that `request` waits for an answer by default.
+            drain_timeout: Seconds that handlers have to finish when the application ends.
+            clock: Where time comes from; the event loop by default.
+        """
+        super().__init__(middleware=middleware)
+        if threads < 1:
+            raise UsageError("threads is at least 1")
+        self.errors: RemoteErrors = RemoteErrors()
+        self.overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
+        self.name: str | None = name
+        self.clock: Clock = clock or LoopTime()
+        self.serialization: Serialization = serialization or Serialization()
+        self._source: Source = source_of(broker, name)
+        self._publish_middleware = tuple(publish_middleware)
+        self._lifespan = lifespan
+        self._declares = declare
+        self._threads = threads
+        self._request_timeout = request_timeout
+        self._drain_timeout = drain_timeout
+        self._state: AppState = "new"
+        self._run: Run | None = None
+        self._around: AsyncExitStack | None = None
+        self._changing = asyncio.Lock()
+        self.declared.outlet.opens_into(self._sender)
+
+    def __repr__(self) -> str:
+        """Show name and state."""
+        return f"<App {self.name or ''} {self._state}>".replace("  ", " ")
+
+    # --- what it is --------------------------------------------------------------------------
+
+    @property
+    def state(self) -> AppState:
+        """`new`, `starting`, `running`, `draining` or `stopped`."""
+        return self._state
+
+    @property
+    def topology(self) -> Topology:
+        """All that is declared at the start; known before anything is connected.
+
+        Raises:
+            DeclarationError: Two declarations do not go together.
+        """
+        return wanted_topology(
+            tuple(self.declared.all_consumers()),
+            tuple(self.declared.all_endpoints()),
+            self.declared.all_exchanges(),
+        )
+
+    @property
+    def consumers(self) -> Mapping[str, RunningConsumer]:
+        """The consumers and endpoints by name, while it runs: to pause and resume them."""
+        return self._running().consumers
+
+    def health(self) -> AppHealth:
+        """Say how it is doing, for probes."""
+        run = self._run
+        connections = None if run is None else self._source.health()
+        consumers = () if run is None else run.consumers.values()
+        return health_of(self._state, connections, consumers)
+
+    # --- publishing and asking -----------------------------------------------------------------
+
+    async def publish(
+        self,
+        payload: object,
+        *,
+        exchange: Exchange | str = "",
+        routing_key: str = "",
+        headers: FieldTable | None = None,
+        mandatory: bool = False,
+        persistent: bool = True,
+        content_type: str | None = None,
+        content_encoding: str | None = None,
+        expiration: float | timedelta | None = None,
+        priority: int | None = None,
+        correlation_id: str | None = None,
+        reply_to: str | None = None,
+        message_id: str | None = None,
+        delay: float | timedelta | None = None,
+        at: datetime | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # decides the outcome, not only the wait
+    ) -> Receipt:
+        """Publish a payload and wait until the broker has it.
+
+        Args:
+            payload: What to publish: bytes go as they are, anything else is encoded.
+            exchange: Where to; `""` is the default exchange, which routes by queue name.
+            routing_key: What bindings are matched by.
+            headers: A table of your own.
+            mandatory: Raise when no queue takes the message.
+            persistent: Whether it survives a broker restart in a durable queue.
+            content_type: How the payload is encoded; the application's default otherwise.
+            content_encoding: `gzip` or `zstd`.
+            expiration: Seconds it may wait in a queue.
+            priority: 0 to 255.
+            correlation_id: What request it answers.
+            reply_to: Queue that replies go to.
+            message_id: Your name for it; one that nobody else has by default.
+            delay: Seconds, or a timedelta, after which the broker is to route it.
+            at: When the broker is to route it, instead of `delay`; with a time zone.
+            timeout: Seconds until the outcome is decided; the connection's by default.
+
+        Raises:
+            PublishReturnedError: Mandatory, and no queue took it.
+            PublishNackedError: The broker refused it.
+            PublishNotSentError: It was not sent; publishing again is safe.
+            PublishUnknownError: It was sent and may have arrived.
+            PayloadError: The payload cannot be encoded.
+            UsageError: The application does not run, or arguments contradict each other.
+        """
+        return await self._sender().publish(
+            payload,
+            exchange=exchange,
+            routing_key=routing_key,
+            headers=headers,
+            mandatory=mandatory,
+            persistent=persistent,
+            content_type=content_type,
+            content_encoding=content_encoding,
+            expiration=expiration,
+            priority=priority,
+            correlation_id=correlation_id,
+            reply_to=reply_to,
+            message_id=message_id,
+            delay=delay,
+            at=at,
+            timeout=timeout,
+        )
+
+    @overload
+    async def request(
+        self,
+        endpoint: str,
+        payload: object = ...,
+        *,
+        returns: type[T],
+        exchange: Exchange | str = ...,
+        headers: FieldTable | None = ...,
+        content_type: str | None = ...,
+        content_encoding: str | None = ...,
+        timeout: float | None = ...,  # noqa: ASYNC109  # travels with the request
+        idempotent: bool = ...,
+    ) -> T: ...
+
+    @overload
+    async def request(
+        self,
+        endpoint: str,
+        payload: object = ...,
+        *,
+        returns: None = ...,
+        exchange: Exchange | str = ...,
+        headers: FieldTable | None = ...,
+        content_type: str | None = ...,
+        content_encoding: str | None = ...,
+        timeout: float | None = ...,  # noqa: ASYNC109  # travels with the request
+        idempotent: bool = ...,
+    ) -> Message: ...
+
+    async def request(
+        self,
+        endpoint: str,
+        payload: object = None,
+        *,
+        returns: Any = None,  # a type, or a form of one such as `list[Quote]`
+        exchange: Exchange | str = "",
+        headers: FieldTable | None = None,
+        content_type: str | None = None,
+        content_encoding: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # travels with the request
+        idempotent: bool = False,
+    ) -> Any:
+        """Ask an endpoint and return its answer.
+
+        Args:
+            endpoint: Its queue, or with an exchange the routing key.
+            payload: What the endpoint's handler gets.
+            returns: The type that the answer is read as; by default the message itself is returned.
+            exchange: Where to; the default exchange otherwise.
+            headers: A table of your own.
+            content_type: How the payload is encoded; the application's default otherwise.
+            content_encoding: `gzip` or `zstd`.
+            timeout: Seconds to wait for the answer, after which nobody works on the request any
+                more that has not begun; the application's `request_timeout` by default.
+            idempotent: Whether the endpoint may be asked again when the link is lost on the way.
+
+        Raises:
+            NoEndpointError: Nobody serves it.
+            RemoteError: The endpoint failed; a registered exception is raised as itself.
+            CallTimeoutError: There was no answer in time.
+            CallUnknownError: The link was lost; the endpoint may have worked.
+            PayloadError: The payload cannot be encoded, or the answer not be read.
+        """
+        return await self._running().ask(
+            endpoint,
+            payload,
+            returns=returns,
+            exchange=exchange,
+            headers=headers,
+            content_type=content_type,
+            content_encoding=content_encoding,
+            timeout=timeout,
+            idempotent=idempotent,
+        )
+
+    # --- beginning and ending ------------------------------------------------------------------
+
+    async def start(self, *, consume: bool = True) -> None:
+        """Connect, declare, call what is to be called at the start, and consume. Idempotent.
+
+        Args:
+            consume: False for a process that only publishes and asks.
+
+        Raises:
+            DeclarationError: A handler or a dependency cannot work as it is declared.
+            ConnectError: The broker cannot be connected to.
+            HopMQError: Something could not be declared or consumed.
+        """
+        async with self._changing:
+            if self._run is not None:
+                return
+            self._state = "starting"
+            try:
+                await self._start(consume)
+            except BaseException:
+                self._state = "stopped"
+                raise
+            self._state = "running"
+
+    async def drain(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # bounds several waits
+        """Stop consuming, let handlers finish, flush what was published, and close. Idempotent.
+
+        Args:
+            timeout: Seconds for all of it, after which what is unfinished is cut off; the
+                application's `drain_timeout` by default.
+        """
+        async with self._changing:
+            run = self._run
+            if run is None:
+                return
+            self._state = "draining"
+            try:
+                await run.end(self._drain_timeout if timeout is None else timeout, self._leave)
+            finally:
+                self._run = None
+                self._state = "stopped"
+
+    async def serve(self, *, consume: bool = True) -> None:
+        """Run until a SIGTERM or SIGINT, then drain; a second one ends the process at once.
+
+        Args:
+            consume: As for `start`.
+
+        Raises:
+            HopMQError: It could not start, or the connection has ended for good.
+        """
+        await self.start(consume=consume)
+        run = self._running()
+        try:
+            async with DrainOnSignal(self, within=self._drain_timeout):
+                await run.wait_failed()
+        finally:
+            await self.drain()
+
+    def run(self, *, consume: bool = True) -> None:
+        """Run in an event loop of its own, until told to end; on uvloop where it is installed.
+
+        Args:
+            consume: As for `start`.
+        """
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(self.serve(consume=consume))
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Drain."""
+        await self.drain()
+
+    def test(
+        self,
+        *,
+        emulate: str | None = None,
+        overrides: Mapping[Callable[..., Any], Callable[..., Any]] | None = None,
+        patience: float = 5.0,
+    ) -> "AppTest":
+        """Return this application on an embedded broker, for a test: `async with app.test() as t`.
+
+        Args:
+            emulate: The release of RabbitMQ whose behaviour counts, such as `4.0`; the newest by
+                default.
+            overrides: Dependencies, and what is called in their stead.
+            patience: Seconds of real time that a handler may take.
+        """
+        # Loaded here: programs that run need no embedded broker.
+        from hopmq.app.testing import AppTest
+
+        return AppTest(
+            self,
+            self._lend_to_test,
+            emulate=emulate,
+            overrides=overrides or {},
+            patience=patience,
+        )
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _lend_to_test(
+        self,
+        source: Source,
+        clock: Clock,
+        around: ConsumeMiddleware,
+        record: PublishMiddleware,
+        overrides: Mapping[Callable[..., Any], Callable[..., Any]],
+    ) -> Callable[[], None]:
+        """Run on something else from the next start on, until what is returned is called."""
+        if self._run is not None:
+            raise UsageError("the application runs: test it where it does not")
+        declared, own_overrides = self.declared, self.overrides
+        before = (self._source, self.clock, self._publish_middleware)
+        middleware = declared.middleware
+        self._source = source
+        self.clock = clock
+        self._publish_middleware = (*self._publish_middleware, record)
+        declared.middleware = (around, *middleware)
+        self.overrides = {**own_overrides, **overrides}
+
+        def restore() -> None:
+            self._source, self.clock, self._publish_middleware = before
+            declared.middleware = middleware
+            self.overrides = own_overrides
+
+        return restore
+
+    async def _start(self, consume: bool) -> None:
+        run = Run(
+            RunSettings(
+                app=self,
+                source=self._source,
+                consumers=tuple(self.declared.all_consumers()) if consume else (),
+                endpoints=tuple(self.declared.all_endpoints()) if consume else (),
+                exchanges=self.declared.all_exchanges(),
+                publish_middleware=self._publish_middleware,
+                serialization=self.serialization,
+                errors=self.errors,
+                overrides=dict(self.overrides),
+                clock=self.clock,
+                declares=self._declares,
+                threads=self._threads,
+                request_timeout=self._request_timeout,
+            )
+        )
+        around = AsyncExitStack()
+        self._around = around
+        try:
+            await run.connect()
+            self._run = run  # hooks publish
+            if self._lifespan is not None:
+                await around.enter_async_context(self._lifespan(self))
+            for hook in self.declared.all_startup():
+                await _call(hook)
+            await run.consume()
+        except BaseException:
+            await run.end(_AFTER_FAILURE, self._leave)
+            self._run = None
+            raise
+
+    async def _leave(self) -> None:
+        """Call what is to be called at the end, once handlers have finished."""
+        around, self._around = self._around, None
+        try:
+            for hook in self.declared.all_shutdown():
+                try:
+                    await _call(hook)
+                except Exception:  # the hook is the user's: the others are called all the same
+                    logger.exception("shutdown hook %r failed", hook)
+        finally:
+            if around is not None:
+                await around.aclose()
+
+    def _running(self) -> Run:
+        if self._run is None:
+            raise UsageError("the application does not run: use it within `async with app:`")
+        return self._run
+
+    def _sender(self) -> Sender:
+        return self._running().sender
+
+
+async def _call(hook: Callable[[], Any]) -> None:
+    outcome = hook()
+    if inspect.isawaitable(outcome):
+        await outcome
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        # Optional: the extra `uvloop`.
+        import uvloop
+    except ModuleNotFoundError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory

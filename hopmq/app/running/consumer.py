@@ -1,0 +1,191 @@
+"""A consumer of an application while it runs: paused, resumed, and brought back when it ends."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, Literal, Protocol
+
+from hopmq.app.context import attempt_of
+from hopmq.client.message import Message
+from hopmq.errors import HopMQError
+from hopmq.resilience.backoff import Backoff, Exponential
+
+logger: logging.Logger = logging.getLogger("hopmq.app")
+
+ConsumerState = Literal["new", "running", "paused", "restarting", "stopped"]
+
+_BACKOFF: Final = Exponential(0.5, 30.0)
+
+
+class Reading(Protocol):
+    """What takes messages from the broker for a consumer, once."""
+
+    async def start(self) -> None:
+        """Take messages from now on."""
+
+    async def stop(self) -> None:
+        """Take no more; return when what is in hand is finished."""
+
+    async def wait_stopped(self) -> None:
+        """Wait until no more messages come; raise why, unless it was stopped."""
+
+
+class RunningConsumer:
+    """A consumer, or an endpoint, of an application that runs: `app.consumers["orders"]`.
+
+    Attributes:
+        attempt_of: Says which attempt a delivery is, from 1.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        queue: str,
+        read: Callable[[], Reading],
+        prepare: Callable[[], Awaitable[None]],
+        attempt_of: Callable[[Message], int] = attempt_of,
+        backoff: Backoff = _BACKOFF,
+    ) -> None:
+        """Read by what `read` returns, a new one each time; `prepare` what that needs before."""
+        self._name = name
+        self._queue = queue
+        self._read = read
+        self._prepare = prepare
+        self.attempt_of: Callable[[Message], int] = attempt_of
+        self._backoff = backoff
+        self._state: ConsumerState = "new"
+        self._changing = asyncio.Lock()
+        self._reading: Reading | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        """Show name and state."""
+        return f"<RunningConsumer {self._name!r} {self._state}>"
+
+    @property
+    def name(self) -> str:
+        """What the application calls it."""
+        return self._name
+
+    @property
+    def queue(self) -> str:
+        """The queue it reads."""
+        return self._queue
+
+    @property
+    def state(self) -> ConsumerState:
+        """`new`, `running`, `paused`, `restarting` or `stopped`."""
+        return self._state
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it takes no messages for now."""
+        return self._state == "paused"
+
+    async def start(self) -> None:
+        """Take messages from now on.
+
+        Raises:
+            HopMQError: The broker refused.
+        """
+        async with self._changing:
+            if self._state == "new":
+                await self._begin()
+
+    async def pause(self) -> None:
+        """Take no more messages; those that handlers have are finished, the rest goes back.
+
+        Does not wait for handlers, so that one may pause its own consumer. Idempotent.
+        """
+        async with self._changing:
+            if self._state in {"running", "restarting"}:
+                await self._end("paused")
+
+    async def resume(self) -> None:
+        """Take messages again, once handlers from before the pause have finished. Idempotent.
+
+        Raises:
+            HopMQError: The broker refused; the consumer is paused still.
+        """
+        async with self._changing:
+            if self._state == "paused":
+                await self._stopped()
+                await self._begin()
+
+    async def stop(self) -> None:
+        """Take no more messages, for good; return when handlers have finished."""
+        async with self._changing:
+            if self._state != "stopped":
+                await self._end("stopped")
+        await self._stopped()
+
+    # --- inside ------------------------------------------------------------------------------
+
+    async def _begin(self) -> None:
+        reading = self._read()
+        await reading.start()
+        self._reading = reading
+        self._state = "running"
+        self._watching = asyncio.create_task(
+            self._watch(reading), name=f"hopmq consumer {self._name}"
+        )
+
+    async def _end(self, state: ConsumerState) -> None:
+        self._state = state
+        reading, self._reading = self._reading, None
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        if reading is not None:
+            before = self._stopping
+            self._stopping = asyncio.create_task(self._stop(reading, before))
+            with contextlib.suppress(HopMQError):
+                await reading.wait_stopped()
+
+    async def _stop(self, reading: Reading, before: asyncio.Task[None] | None) -> None:
+        try:
+            await reading.stop()
+        except HopMQError as error:
+            logger.info("consumer %r: %s", self._name, error)
+        if before is not None:
+            await asyncio.wait([before])
+
+    async def _stopped(self) -> None:
+        if self._stopping is not None:
+            await asyncio.wait([self._stopping])
+
+    async def _watch(self, reading: Reading) -> None:
+        """Bring the consumer back whenever it has ended by itself."""
+        failures = 0
+        while True:
+            try:
+                await reading.wait_stopped()
+            except HopMQError as error:
+                reason: HopMQError = error
+            else:
+                return
+            self._state = "restarting"
+            await self._stop(reading, None)
+            while True:
+                pause = self._backoff.delay(failures) or 0.0
+                logger.warning(
+                    "consumer %r has ended and starts again in %.1f seconds: %s",
+                    self._name,
+                    pause,
+                    reason,
+                )
+                await asyncio.sleep(pause)
+                failures += 1
+                try:
+                    await self._prepare()
+                    reading = self._read()
+                    await reading.start()
+                except HopMQError as error:
+                    reason = error
+                else:
+                    break
+            failures = 0
+            self._reading = reading
+            self._state = "running"

@@ -1,0 +1,154 @@
+"""What is done with one message: the handler, and what its end means for the message."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from hopmq.app.batching import BatchFailures
+from hopmq.app.clock import Clock, sleep
+from hopmq.app.context import ConsumeContext, PausableConsumer
+from hopmq.app.crew import is_cancelled
+from hopmq.app.declarations import AckPolicy
+from hopmq.app.errors import DeliveryLimitError
+from hopmq.app.retry import Failures, RetryAfter
+from hopmq.client.message import Message
+
+logger: logging.Logger = logging.getLogger("hopmq.app")
+
+Call = Callable[[ConsumeContext], Awaitable[Any]]
+"""The handler, with all middleware around it."""
+
+
+class Handling:
+    """Calls a handler with messages, and settles these."""
+
+    __slots__ = (
+        "_ack_first",
+        "_app",
+        "_call",
+        "_clock",
+        "_consumer",
+        "_decode",
+        "_failures",
+        "_in_place",
+        "_retry",
+        "_settles",
+    )
+
+    def __init__(
+        self,
+        call: Call,
+        decode: Callable[[Message], Any],
+        consumer: PausableConsumer,
+        app: Any,  # the application, which stands above this module
+        *,
+        ack: AckPolicy,
+        failures: Failures,
+        in_place: bool,
+        clock: Clock,
+    ) -> None:
+        """Call `call`; what fails is settled by `failures`, unless it is tried again in place."""
+        self._call = call
+        self._decode = decode
+        self._retry = failures.retry
+        self._consumer = consumer
+        self._app = app
+        self._ack_first = ack == "first"
+        self._settles = ack == "auto"
+        self._failures = failures
+        self._in_place = in_place
+        self._clock = clock
+
+    async def one(self, message: Message) -> None:
+        """Handle one message; raise nothing but the worker's own cancellation."""
+        context = ConsumeContext((message,), self._consumer, self._app)
+        if self._ack_first:
+            message.ack()
+        elif message.redelivered and self._failures.last_chance(message):
+            await self._failures.settle(context, message, DeliveryLimitError(self._consumer.queue))
+            return
+        while True:
+            try:
+                await self._call(context)
+            except (Exception, asyncio.CancelledError) as error:
+                if is_cancelled():
+                    raise
+                pause = self._pause_before_next(context, error)
+                if pause is None:
+                    await self._give_up(context, message, error)
+                    return
+                if pause:
+                    await sleep(self._clock, pause)
+                context.begin_again()
+            else:
+                break
+        if self._settles and not message.settled:
+            message.ack()
+
+    async def many(self, messages: list[Message]) -> None:
+        """Handle a batch: what cannot be decoded is settled by itself, the rest together."""
+        good: list[Message] = []
+        payloads: list[Any] = []
+        if self._ack_first:
+            _ack(messages)
+        for message in messages:
+            try:
+                payloads.append(self._decode(message))
+            except Exception as error:  # the decoder may be the user's
+                await self._give_up(self._context([message]), message, error)
+            else:
+                good.append(message)
+        if good:
+            await self._together(good, payloads)
+
+    async def _together(self, messages: list[Message], payloads: list[Any]) -> None:
+        context = self._context(messages)
+        context.payloads = payloads
+        failures: Mapping[int, BaseException] = {}
+        try:
+            await self._call(context)
+        except BatchFailures as error:
+            failures = error.failures
+        except (Exception, asyncio.CancelledError) as error:
+            if is_cancelled():
+                raise
+            failures = dict.fromkeys(range(len(messages)), error)
+        if self._settles:
+            _ack([each for index, each in enumerate(messages) if index not in failures])
+        for index, failure in failures.items():
+            await self._give_up(self._context([messages[index]]), messages[index], failure)
+
+    def _context(self, messages: Sequence[Message]) -> ConsumeContext:
+        return ConsumeContext(messages, self._consumer, self._app)
+
+    def _pause_before_next(self, context: ConsumeContext, error: BaseException) -> float | None:
+        """Return the seconds after which to try again right here; None for not here."""
+        retry = self._retry
+        if not retry.should_retry(error, context.attempt):
+            return None
+        if context.retried < retry.at_once:
+            return 0.0
+        if not self._in_place:
+            return None
+        if isinstance(error, RetryAfter):
+            return error.seconds
+        return retry.delay_before(context.attempt + 1)
+
+    async def _give_up(
+        self, context: ConsumeContext, message: Message, error: BaseException
+    ) -> None:
+        if message.settled:
+            logger.error(
+                "consumer %r: the handler failed on a message that was settled before",
+                self._consumer.name,
+                exc_info=error,
+            )
+            return
+        await self._failures.settle(context, message, error)
+
+
+def _ack(messages: Iterable[Message]) -> None:
+    for message in messages:
+        if not message.settled:
+            message.ack()

@@ -1,0 +1,216 @@
+"""Consumers and endpoints, made from what was declared of them."""
+
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
+
+from hopmq.app.batching import Batches
+from hopmq.app.context import ConsumeContext
+from hopmq.app.declarations import ConsumerDeclaration, EndpointDeclaration
+from hopmq.app.groups import PartitionMember
+from hopmq.app.injection import AppScope, Handler, compile_handler
+from hopmq.app.messaging import Messaging
+from hopmq.app.middleware import compose
+from hopmq.app.ordering import Lanes, key_of
+from hopmq.app.retry import Failures
+from hopmq.app.running.answering import Answering
+from hopmq.app.running.consumer import Reading, RunningConsumer
+from hopmq.app.running.handling import Handling
+from hopmq.app.running.readings import QueueReading, named
+from hopmq.app.running.settings import RunSettings
+from hopmq.app.wanted import wanted_topology
+
+
+class Workshop:
+    """Makes the consumers and endpoints of one run."""
+
+    def __init__(self, settings: RunSettings, scope: AppScope, threads: Executor) -> None:
+        """Look at all handlers.
+
+        Raises:
+            DeclarationError: A handler or a dependency cannot work as it is declared.
+        """
+        self._settings = settings
+        self._scope = scope
+        self._threads = threads
+        self._topology = wanted_topology(settings.consumers, settings.endpoints, settings.exchanges)
+        self._handlers = [
+            (each, self._compiled(each, each.place.pattern, each.batch is not None))
+            for each in settings.consumers
+        ]
+        self._endpoints = [(each, self._compiled(each, None, False)) for each in settings.endpoints]
+
+    async def consumers(self, messaging: Messaging) -> dict[str, RunningConsumer]:
+        """Declare what they need, and return all, by name; none has begun.
+
+        Raises:
+            HopMQError: The broker refused.
+        """
+        made: list[RunningConsumer] = []
+        topology = self._topology
+        for declared, handler in self._handlers:
+            failures = self._failures(messaging, declared)
+            await failures.prepare()
+            if not declared.stays_in_place:
+                topology = topology.without_queue(declared.place.queue.name)
+            made.append(self._consumer(messaging, declared, handler, failures))
+        made += [self._endpoint(messaging, *each) for each in self._endpoints]
+        if self._settings.declares:
+            await topology.declare(messaging)
+        return {each.name: each for each in made}
+
+    # --- consumers -----------------------------------------------------------------------------
+
+    def _failures(self, messaging: Messaging, declared: ConsumerDeclaration) -> Failures:
+        return Failures(
+            messaging,
+            declared.place.queue,
+            declared.retry,
+            self._settings.clock,
+            declares=self._settings.declares,
+            in_place=declared.stays_in_place,
+        )
+
+    def _consumer(
+        self,
+        messaging: Messaging,
+        declared: ConsumerDeclaration,
+        handler: Handler,
+        failures: Failures,
+    ) -> RunningConsumer:
+        settings = self._settings
+        rest = declared.place.topology
+        if not declared.stays_in_place:
+            rest = rest.without_queue(declared.place.queue.name)
+
+        async def prepare() -> None:
+            await failures.prepare()
+            if settings.declares:
+                await rest.declare(messaging)
+
+        consumer = RunningConsumer(
+            declared.name,
+            declared.place.queue.name,
+            lambda: self._reading(messaging, declared, handling),
+            prepare,
+            failures.attempt_of,
+        )
+        batched = declared.batch is not None
+        handling = Handling(
+            compose(declared.middleware, _of_batch(handler) if batched else handler),
+            handler.decode,
+            consumer,
+            settings.app,
+            ack=declared.ack,
+            failures=failures,
+            in_place=declared.stays_in_place,
+            clock=settings.clock,
+        )
+        return consumer
+
+    def _reading(
+        self, messaging: Messaging, declared: ConsumerDeclaration, handling: Handling
+    ) -> Reading:
+        place, group = declared.place, declared.group
+        if group is not None and group.partitions is not None:
+            assert place.exchange is not None
+            return PartitionMember(
+                messaging,
+                group,
+                place.exchange,
+                handling.one,
+                prefetch=declared.prefetch,
+                clock=self._settings.clock,
+            )
+        works_on: Lanes | Batches | None = None
+        concurrency = declared.concurrency
+        if declared.batch is not None:
+            clock = self._settings.clock
+            works_on = Batches(handling.many, declared.batch, clock, concurrency)
+        elif declared.order_by is not None:
+            works_on = Lanes(handling.one, key_of(declared.order_by), concurrency)
+        return QueueReading(
+            messaging,
+            self._queue_of(messaging, declared),
+            works_on or handling.one,
+            prefetch=declared.prefetch,
+            concurrency=concurrency if works_on is None else 1,
+            priority=declared.priority,
+            arguments=declared.arguments,
+            works_on=works_on,
+        )
+
+    def _queue_of(
+        self, messaging: Messaging, declared: ConsumerDeclaration
+    ) -> Callable[[], Awaitable[str]]:
+        """Return what names the queue; a member of a broadcast group declares its own."""
+        place, group = declared.place, declared.group
+        if group is None or not group.is_broadcast:
+            return named(place.queue.name)
+        assert place.exchange is not None
+        return partial(group.join, messaging, place.exchange, place.bindings)
+
+    # --- endpoints -----------------------------------------------------------------------------
+
+    def _endpoint(
+        self, messaging: Messaging, declared: EndpointDeclaration, handler: Handler
+    ) -> RunningConsumer:
+        settings = self._settings
+
+        async def prepare() -> None:
+            if settings.declares:
+                await declared.topology.declare(messaging)
+
+        consumer = RunningConsumer(
+            declared.name,
+            declared.queue.name,
+            lambda: QueueReading(
+                messaging,
+                named(declared.queue.name),
+                answering.one,
+                prefetch=declared.prefetch,
+                concurrency=declared.concurrency,
+                priority=None,
+                arguments=None,
+            ),
+            prepare,
+        )
+        answering = Answering(
+            compose(declared.middleware, handler),
+            consumer,
+            settings.app,
+            messaging=messaging,
+            serialization=settings.serialization,
+            errors=settings.errors,
+            content_type=declared.content_type,
+            ack_first=declared.ack == "first",
+            clock=settings.clock,
+        )
+        return consumer
+
+    def _compiled(
+        self,
+        declared: ConsumerDeclaration | EndpointDeclaration,
+        pattern: str | None,
+        batch: bool,
+    ) -> Handler:
+        return compile_handler(
+            declared.function,
+            name=declared.name,
+            pattern=pattern,
+            serialization=self._settings.serialization,
+            overrides=self._settings.overrides,
+            app_scope=self._scope,
+            threads=self._threads,
+            batch=batch,
+        )
+
+
+def _of_batch(handler: Handler) -> Callable[[ConsumeContext], Awaitable[Any]]:
+    """Return what calls a handler of batches with payloads that were read before."""
+
+    def call(context: ConsumeContext) -> Awaitable[Any]:
+        return handler.invoke(context, context.payloads)
+
+    return call

@@ -1,0 +1,388 @@
+"""Testing applications: on an embedded broker, in this process, at a time that is turned."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
+
+from hopmq.app.clock import Timer
+from hopmq.app.context import CallNext, ConsumeContext, PublishContext
+from hopmq.app.running.own_channels import OwnChannels
+from hopmq.app.running.source import OwnPool
+from hopmq.app.sending import Sender
+from hopmq.broker import Broker
+from hopmq.client.connection import Connection
+from hopmq.client.message import Message
+from hopmq.core.pending import Receipt
+from hopmq.entities import Exchange, name_of
+from hopmq.errors import UsageError
+from hopmq.resilience.connect import connect
+from hopmq.testing.clock import TurnedClock
+from hopmq.typedefs import FieldTable
+from hopmq.wire import Properties
+
+if TYPE_CHECKING:
+    from hopmq.app.app import App
+
+T = TypeVar("T")
+
+_SERIAL: Final = itertools.count(1)
+_DELAYS: Final = "hopmq.delay."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A message that the application has published.
+
+    Attributes:
+        payload: What was given to `publish`.
+        body: What it was encoded to.
+        exchange: Where to.
+        routing_key: By which key.
+        properties: Its properties.
+        delay: Seconds by which it was delayed; None for at once.
+    """
+
+    payload: Any
+    body: bytes
+    exchange: str
+    routing_key: str
+    properties: Properties
+    delay: float | None
+
+
+class CountedClock:
+    """A turned clock that knows how many of its timers are an application's."""
+
+    def __init__(self, clock: TurnedClock) -> None:
+        """Count what is asked of `clock`."""
+        self._clock = clock
+        self._pending: set[_CountedTimer] = set()
+
+    def __len__(self) -> int:
+        """Return how many timers have not fired."""
+        return len(self._pending)
+
+    def time(self) -> float:
+        """Return the clock's seconds."""
+        return self._clock.time()
+
+    def wall(self) -> float:
+        """Return seconds since 1970."""
+        return self._clock.wall()
+
+    def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:
+        """Call at `when`."""
+        timer = _CountedTimer(self._pending, callback)
+        timer.timer = self._clock.call_at(when, timer.run)
+        return timer
+
+
+class _CountedTimer:
+    timer: Timer
+
+    def __init__(self, pending: "set[_CountedTimer]", callback: Callable[[], object]) -> None:
+        self._pending = pending
+        self._callback = callback
+        pending.add(self)
+
+    def cancel(self) -> None:
+        self._pending.discard(self)
+        self.timer.cancel()
+
+    def run(self) -> None:
+        self._pending.discard(self)
+        self._callback()
+
+
+class AtWork:
+    """How many handlers are at work; outermost middleware of all consumers in a test."""
+
+    def __init__(self) -> None:
+        """Count from none."""
+        self.count: int = 0
+        self._changed = asyncio.Event()
+
+    async def __call__(
+        self, context: ConsumeContext, call_next: CallNext[ConsumeContext], /
+    ) -> Any:
+        """Count one in, and out."""
+        self.count += 1
+        try:
+            return await call_next(context)
+        finally:
+            self.count -= 1
+            self._changed.set()
+
+    async def changed(self, patience: float) -> None:
+        """Wait until a handler has ended."""
+        self._changed.clear()
+        async with asyncio.timeout(patience):
+            await self._changed.wait()
+
+
+class AppTest:
+    """An application on an embedded broker of its own: `async with app.test() as t:`.
+
+    Everything is real but the network and the time: messages are routed, acknowledged, delivered
+    again, delayed and parked as on RabbitMQ. Time stands still until it is turned, by `advance`, or
+    by `drain` where something waits for it.
+
+    Attributes:
+        app: The application.
+        broker: Its broker.
+        clock: The time of both.
+    """
+
+    def __init__(
+        self,
+        app: "App",
+        lend: Callable[..., Callable[[], None]],
+        *,
+        emulate: str | None,
+        overrides: Mapping[Callable[..., Any], Callable[..., Any]],
+        patience: float,
+    ) -> None:
+        """Test `app`; see `App.test`."""
+        self.app: App = app
+        self._lend = lend
+        self.clock: TurnedClock = TurnedClock()
+        name = f"app-test-{next(_SERIAL)}"
+        options: dict[str, Any] = {} if emulate is None else {"emulate": emulate}
+        self.broker: Broker = Broker(name=name, host=None, clock=self.clock, **options)
+        self._time = CountedClock(self.clock)
+        self._at_work = AtWork()
+        self._overrides = overrides
+        self._patience = patience
+        self._published: list[Published] = []
+        self._restore: Callable[[], None] | None = None
+        self._connection: Connection | None = None
+        self._sender: Sender | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start the broker, and the application on it.
+
+        Raises:
+            UsageError: The application runs already.
+            DeclarationError: As from `App.start`.
+        """
+        await self.broker.start()
+        url = f"{self.broker.url}?heartbeat=0"
+        try:
+            self._restore = self._lend(
+                OwnPool(url, self.app.name),
+                self._time,
+                self._at_work,
+                self._record,
+                self._overrides,
+            )
+            await self.app.start()
+            self._connection = await connect(url, name="app test")
+            outside = OwnChannels(self._connection)
+            serialization = self.app.serialization
+            self._sender = Sender(outside, serialization, (), self.clock, self.app)
+            await self.clock.settle()
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Drain the application and stop the broker."""
+        try:
+            await self.app.drain()
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
+        if self._restore is not None:
+            self._restore()
+        if self._connection is not None:
+            await self._connection.close()
+        await self.broker.stop()
+
+    # --- time ----------------------------------------------------------------------------------
+
+    async def advance(self, seconds: float) -> None:
+        """Turn the clock on, and have all happen that falls due until then, each at its time."""
+        until = self.clock.time() + seconds
+        await self._rest()
+        while (due := self.clock.next_deadline()) is not None and due <= until:
+            await self.clock.advance_to(due)
+            await self._rest()
+        await self.clock.advance_to(until)
+        await self._rest()
+
+    async def drain(self) -> None:
+        """Wait until nothing is left to do: turn the clock on as far as retries and delays need it.
+
+        Messages that nobody consumes, and those that wait for a consumer that was paused, are left
+        where they are. What was published with a delay is waited for as well.
+
+        Raises:
+            TimeoutError: A handler waits for something other than messages and this clock, for
+                longer than `patience` seconds by the real one.
+        """
+        await self._rest()
+        while self._is_something_due():
+            due = self.clock.next_deadline()
+            if due is None:
+                return
+            await self.clock.advance_to(due)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Let everything happen that needs no time by this clock."""
+        await self.clock.settle()
+        while self._at_work.count > len(self._time):
+            await self._at_work.changed(self._patience)
+            await self.clock.settle()
+
+    def _is_something_due(self) -> bool:
+        queues = self.broker.state.vhosts["/"].queues.values()
+        return self._at_work.count > 0 or any(
+            queue.delayed or (queue.name.startswith(_DELAYS) and queue.ready) for queue in queues
+        )
+
+    # --- what goes in and comes out --------------------------------------------------------------
+
+    async def publish(
+        self,
+        payload: object,
+        *,
+        exchange: Exchange | str = "",
+        routing_key: str = "",
+        headers: FieldTable | None = None,
+        mandatory: bool = True,
+        content_type: str | None = None,
+        content_encoding: str | None = None,
+        message_id: str | None = None,
+        delay: float | timedelta | None = None,
+        at: datetime | None = None,
+    ) -> Receipt:
+        """Publish as somebody else, and let what follows happen; see `App.publish`.
+
+        It is not among what `published` returns. By default a message that no queue takes is an
+        error here, so that a misspelt key is found.
+        """
+        receipt = await self._outside().publish(
+            payload,
+            exchange=exchange,
+            routing_key=routing_key,
+            headers=headers,
+            mandatory=mandatory and delay is None and at is None,
+            content_type=content_type,
+            content_encoding=content_encoding,
+            message_id=message_id,
+            delay=delay,
+            at=at,
+        )
+        await self._rest()
+        return receipt
+
+    @overload
+    async def request(
+        self,
+        endpoint: str,
+        payload: object = ...,
+        *,
+        returns: type[T],
+        timeout: float = ...,  # noqa: ASYNC109  # travels with the request
+    ) -> T: ...
+
+    @overload
+    async def request(
+        self,
+        endpoint: str,
+        payload: object = ...,
+        *,
+        returns: None = ...,
+        timeout: float = ...,  # noqa: ASYNC109  # travels with the request
+    ) -> Message: ...
+
+    async def request(
+        self,
+        endpoint: str,
+        payload: object = None,
+        *,
+        returns: Any = None,  # a type, or a form of one
+        timeout: float = 30.0,  # noqa: ASYNC109  # travels with the request
+    ) -> Any:
+        """Ask an endpoint of the application; see `App.request`."""
+        return await self.app.request(endpoint, payload, returns=returns, timeout=timeout)
+
+    @overload
+    def published(
+        self, payload: type[T], *, exchange: str | None = ..., routing_key: str | None = ...
+    ) -> list[T]: ...
+
+    @overload
+    def published(
+        self, payload: None = ..., *, exchange: str | None = ..., routing_key: str | None = ...
+    ) -> list[Published]: ...
+
+    def published(
+        self,
+        payload: type[Any] | None = None,
+        *,
+        exchange: str | None = None,
+        routing_key: str | None = None,
+    ) -> list[Any]:
+        """Return what the application has published, in order.
+
+        Args:
+            payload: Only payloads of this type, and these alone.
+            exchange: Only what went there.
+            routing_key: Only what went by this key.
+        """
+        found = [
+            each
+            for each in self._published
+            if (exchange is None or each.exchange == exchange)
+            and (routing_key is None or each.routing_key == routing_key)
+        ]
+        if payload is None:
+            return found
+        return [each.payload for each in found if isinstance(each.payload, payload)]
+
+    def waiting(self, queue: str) -> int:
+        """Return how many messages wait in a queue for a consumer.
+
+        Raises:
+            UsageError: There is no such queue.
+        """
+        queues = self.broker.state.vhosts["/"].queues
+        if queue not in queues:
+            raise UsageError(f"there is no queue {queue!r}, only {', '.join(map(repr, queues))}")
+        return queues[queue].ready
+
+    # --- inside ------------------------------------------------------------------------------
+
+    async def _record(
+        self, context: PublishContext, call_next: CallNext[PublishContext], /
+    ) -> Any:  # what publishing returns
+        receipt = await call_next(context)
+        self._published.append(
+            Published(
+                payload=context.payload,
+                body=context.body,
+                exchange=name_of(context.exchange),
+                routing_key=context.routing_key,
+                properties=context.properties,
+                delay=context.delay,
+            )
+        )
+        return receipt
+
+    def _outside(self) -> Sender:
+        if self._sender is None:
+            raise UsageError("the test has not begun: async with app.test() as t")
+        return self._sender

@@ -1,0 +1,44 @@
+"""All that an application declares at its start, from what was declared on it."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from hopmq.app.declarations import ConsumerDeclaration, EndpointDeclaration
+from hopmq.app.errors import DeclarationError
+from hopmq.app.retry import topology_of_failures
+from hopmq.app.topology import Topology
+from hopmq.entities import Exchange
+
+
+def wanted_topology(
+    consumers: Iterable[ConsumerDeclaration],
+    endpoints: Iterable[EndpointDeclaration],
+    exchanges: tuple[Exchange, ...],
+) -> Topology:
+    """Return exchanges, queues and bindings of consumers and endpoints, and of their retries.
+
+    Raises:
+        DeclarationError: Two declarations do not go together.
+    """
+    topology = Topology(exchanges=exchanges)
+    names: Counter[str] = Counter()
+    for consumer in consumers:
+        names[consumer.name] += 1
+        topology += consumer.place.topology + failure_topology(consumer)
+    for endpoint in endpoints:
+        names[endpoint.name] += 1
+        topology += endpoint.topology
+    for name, count in names.items():
+        if count > 1:
+            raise DeclarationError(
+                f"{name!r} has {count} handlers, and a message would go to any of them: "
+                "declare one, or give consumers of different queues a name= each"
+            )
+    return topology
+
+
+def failure_topology(consumer: ConsumerDeclaration) -> Topology:
+    """Return what the retries and the parking of a consumer need."""
+    return topology_of_failures(
+        consumer.place.queue, consumer.retry, in_place=consumer.stays_in_place
+    )
