@@ -11,6 +11,7 @@ an acknowledgement each, a prefetch of 100. They take turns in rounds.
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from brokers import rabbitmq
 from hopmq import Properties, Queue
 
 HERE = Path(__file__).parent
+MEASURING = HERE.parent / "clients" / "adapters"
 QUEUE = "bench-app"
 PEERS = Path(__file__).parents[2] / "build" / "benchmarks" / "peers" / "bin" / "python"
 HANDLERS = {
@@ -57,6 +59,7 @@ def measure(handler: str, loop: str, url: str, count: int) -> float:
     with pinned(client_and_peer()[0]):
         done = subprocess.run(
             [*words, "--count", str(count)],
+            env={**os.environ, "PYTHONPATH": str(MEASURING)},
             stdout=subprocess.PIPE,
             text=True,
             timeout=300,

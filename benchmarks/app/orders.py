@@ -1,11 +1,6 @@
-"""The payload of these benchmarks, and the options that every handler takes."""
-
-import sys
-from pathlib import Path
+"""The payload and the dependency of these benchmarks."""
 
 from pydantic import BaseModel
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "clients" / "adapters"))
 
 
 class Item(BaseModel):
