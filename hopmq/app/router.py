@@ -14,7 +14,7 @@ from hopmq.app.declarations import (
 from hopmq.app.declared import Declared, Hook
 from hopmq.app.errors import DeclarationError
 from hopmq.app.groups import Group
-from hopmq.app.ordering import OrderBy
+from hopmq.app.ordering import OrderBy, key_of
 from hopmq.app.placing import BindingKey, exchange_of, keys_of
 from hopmq.app.publisher import Publisher
 from hopmq.app.retry import Retry
@@ -95,6 +95,10 @@ class Router:
         _check(ack, prefetch, concurrency)
         if batch is not None and order_by is not None:
             raise DeclarationError("a batch has messages of many keys: batch or order_by, not both")
+        if batch is not None:
+            batch.check_prefetch(prefetch, concurrency)
+        if order_by is not None:
+            key_of(order_by)  # which raises what is wrong with it
 
         def declare(function: F) -> F:
             declaration = ConsumerDeclaration(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 import hopmq
+from app.running.seen import Seen
 from hopmq import Connection, Message, Pool, Queue
 from hopmq.app import App, DeclarationError, Router
 
@@ -18,37 +19,6 @@ class Order:
     """A payload."""
 
     id: int
-
-
-class Seen:
-    """What handlers have seen, to be awaited."""
-
-    def __init__(self) -> None:
-        self.items: list[object] = []
-        self._changed = asyncio.Condition()
-
-    async def add(self, item: object) -> None:
-        async with self._changed:
-            self.items.append(item)
-            self._changed.notify_all()
-
-    async def count(self, count: int) -> list[object]:
-        async with self._changed, asyncio.timeout(20):
-            await self._changed.wait_for(lambda: len(self.items) >= count)
-        return self.items
-
-
-@pytest.fixture
-def seen() -> Seen:
-    return Seen()
-
-
-@pytest.fixture
-async def cleaned(other: Connection, name: str) -> AsyncIterator[str]:
-    """Return a queue's name, and delete that queue and what belongs to it in the end."""
-    yield name
-    for queue in (name, f"{name}.parked"):
-        await other.delete_queue(queue)
 
 
 @asynccontextmanager
