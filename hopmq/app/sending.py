@@ -10,7 +10,7 @@ from hopmq.app.clock import Clock
 from hopmq.app.context import PublishContext, PublishMiddleware
 from hopmq.app.messaging import Messaging
 from hopmq.app.middleware import compose
-from hopmq.app.retry import publish_delayed
+from hopmq.app.retry import publish_delayed, seconds_until
 from hopmq.app.serialization import Serialization
 from hopmq.client.draft import expiration_text
 from hopmq.core.pending import Receipt
@@ -115,9 +115,7 @@ class Sender:
         if at is not None:
             if delay is not None:
                 raise UsageError("delay= and at= say the same thing: give one of them")
-            if at.tzinfo is None:
-                raise UsageError("at= needs a time zone: datetime.now(UTC) + ..., for example")
-            return at.timestamp() - self._clock.wall()
+            return seconds_until(at, self._clock)
         return delay.total_seconds() if isinstance(delay, timedelta) else delay
 
 

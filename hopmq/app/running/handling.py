@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from hopmq.app.batching import BatchFailures
 from hopmq.app.clock import Clock, sleep
@@ -15,6 +15,11 @@ from hopmq.app.retry import Failures, RetryAfter
 from hopmq.client.message import Message
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
+
+_TOO_OFTEN: Final = (
+    "it was delivered as often as its queue allows, and never settled: its workers have died, "
+    "of it perhaps; at the next return the broker would drop it"
+)
 
 Call = Callable[[ConsumeContext], Awaitable[Any]]
 """The handler, with all middleware around it."""
@@ -66,7 +71,7 @@ class Handling:
         if self._ack_first:
             message.ack()
         elif message.redelivered and self._failures.last_chance(message):
-            await self._failures.settle(context, message, DeliveryLimitError(self._consumer.queue))
+            await self._failures.settle(context, message, DeliveryLimitError(_TOO_OFTEN))
             return
         while True:
             try:

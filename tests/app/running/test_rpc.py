@@ -1,0 +1,126 @@
+"""Endpoints answer, and callers learn of failures, as applications declare them."""
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from hopmq import Connection
+from hopmq.app import (
+    App,
+    CallTimeoutError,
+    NoEndpointError,
+    PayloadError,
+    RemoteError,
+    Router,
+)
+
+
+@dataclass
+class Order:
+    """A payload."""
+
+    id: int
+
+
+@dataclass
+class Quote:
+    """An answer."""
+
+    price: float
+
+
+class OutOfStockError(Exception):
+    """Something that callers are to know."""
+
+
+@pytest.fixture
+def app(amqp_url: str, name: str) -> App:
+    """Return an application with an endpoint that does as the order's id says."""
+    app = App(amqp_url, request_timeout=20)
+    app.errors.register(OutOfStockError)
+
+    @app.endpoint(name, concurrency=10)
+    async def quote(order: Order) -> Quote:
+        match order.id:
+            case 404:
+                raise OutOfStockError("none left")
+            case 500:
+                raise ValueError("a secret")
+            case 402:
+                raise RemoteError("unpaid", "pay first")
+            case 0:
+                await asyncio.Event().wait()
+        return Quote(price=order.id * 1.5)
+
+    return app
+
+
+@pytest.fixture(autouse=True)
+async def _deleted(other: Connection, name: str) -> None:
+    await other.delete_queue(name)
+
+
+async def test_an_answer_is_what_the_caller_wants_it_to_be(app: App, name: str) -> None:
+    async with app:
+        assert await app.request(name, Order(id=2), returns=Quote) == Quote(price=3.0)
+        assert await app.request(name, {"id": 2}, returns=dict[str, float]) == {"price": 3.0}
+        message = await app.request(name, Order(id=2))
+        assert message.body == b'{"price":3.0}'
+        assert message.content_type == "application/json"
+
+
+async def test_many_calls_are_under_way_at_once(app: App, name: str) -> None:
+    async with app:
+        calls = [app.request(name, Order(id=n), returns=Quote) for n in range(1, 301) if n != 402]
+        quotes = await asyncio.gather(*calls)
+    assert [quote.price for quote in quotes] == [n * 1.5 for n in range(1, 301) if n != 402]
+
+
+async def test_failures_of_an_endpoint_reach_its_caller(app: App, name: str) -> None:
+    async with app:
+        with pytest.raises(OutOfStockError, match="none left"):
+            await app.request(name, Order(id=404), returns=Quote)
+        with pytest.raises(RemoteError, match="unpaid: pay first") as unpaid:
+            await app.request(name, Order(id=402), returns=Quote)
+        assert (unpaid.value.code, unpaid.value.message) == ("unpaid", "pay first")
+        with pytest.raises(RemoteError) as internal:
+            await app.request(name, Order(id=500), returns=Quote)
+        assert "secret" not in str(internal.value)
+        with pytest.raises(RemoteError, match="bad_request"):
+            await app.request(name, {"id": "no number"}, returns=Quote)
+        with pytest.raises(PayloadError, match="answer|body"):
+            await app.request(name, Order(id=2), returns=Order)
+        assert await app.request(name, Order(id=2), returns=Quote) == Quote(price=3.0)
+
+
+async def test_a_call_ends_in_time_and_others_go_on(app: App, name: str) -> None:
+    async with app:
+        with pytest.raises(CallTimeoutError):
+            await app.request(name, Order(id=0), timeout=0.2)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await app.request(name, Order(id=0))
+        assert await app.request(name, Order(id=2), returns=Quote) == Quote(price=3.0)
+        await app.drain(timeout=0.1)
+
+
+async def test_an_endpoint_that_nobody_serves_is_an_error_at_once(app: App) -> None:
+    async with app:
+        with pytest.raises(NoEndpointError):
+            await app.request("nobody-serves-this", Order(id=1))
+
+
+async def test_endpoints_of_a_router_have_its_prefix(
+    amqp_url: str, name: str, other: Connection
+) -> None:
+    app, router = App(amqp_url), Router(f"{name}.")
+
+    @router.endpoint("double")
+    def double(number: int) -> int:
+        return 2 * number
+
+    app.include(router)
+    async with app:
+        assert await app.request(f"{name}.double", 21, returns=int) == 42
+    await other.delete_queue(f"{name}.double")
