@@ -89,7 +89,7 @@ async def test_failures_of_an_endpoint_reach_its_caller(app: App, name: str) -> 
         assert "secret" not in str(internal.value)
         with pytest.raises(RemoteError, match="bad_request"):
             await app.request(name, {"id": "no number"}, returns=Quote)
-        with pytest.raises(PayloadError, match="answer|body"):
+        with pytest.raises(PayloadError, match=r"answer|body"):
             await app.request(name, Order(id=2), returns=Order)
         assert await app.request(name, Order(id=2), returns=Quote) == Quote(price=3.0)
 
