@@ -103,6 +103,10 @@ class Batches:
             self._take, self._work, log_and_give_back, concurrency, name
         )
 
+    def __len__(self) -> int:
+        """Return how many messages wait to be handed over."""
+        return len(self._collected)
+
     def __call__(self, message: Message) -> None:
         """Take a message that has arrived."""
         if self._is_ending:

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -54,8 +55,11 @@ class Published:
     delay: float | None
 
 
+_is_handling: ContextVar[bool] = ContextVar("is_handling", default=False)
+
+
 class CountedClock:
-    """A turned clock that knows how many of its timers are an application's."""
+    """A turned clock that knows how many handlers wait for it."""
 
     def __init__(self, clock: TurnedClock) -> None:
         """Count what is asked of `clock`."""
@@ -63,7 +67,7 @@ class CountedClock:
         self._pending: set[_CountedTimer] = set()
 
     def __len__(self) -> int:
-        """Return how many timers have not fired."""
+        """Return how many timers of handlers, and of middleware around them, have not fired."""
         return len(self._pending)
 
     def time(self) -> float:
@@ -76,6 +80,8 @@ class CountedClock:
 
     def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:
         """Call at `when`."""
+        if not _is_handling.get():
+            return self._clock.call_at(when, callback)
         timer = _CountedTimer(self._pending, callback)
         timer.timer = self._clock.call_at(when, timer.run)
         return timer
@@ -111,9 +117,11 @@ class AtWork:
     ) -> Any:
         """Count one in, and out."""
         self.count += 1
+        before = _is_handling.set(True)
         try:
             return await call_next(context)
         finally:
+            _is_handling.reset(before)
             self.count -= 1
             self._changed.set()
 
@@ -248,8 +256,14 @@ class AppTest:
 
     def _is_something_due(self) -> bool:
         queues = self.broker.state.vhosts["/"].queues.values()
-        return self._at_work.count > 0 or any(
-            queue.delayed or (queue.name.startswith(_DELAYS) and queue.ready) for queue in queues
+        collected = sum(each.collected for each in self.app.consumers.values())
+        return (
+            self._at_work.count > 0
+            or collected > 0
+            or any(
+                queue.delayed or (queue.name.startswith(_DELAYS) and queue.ready)
+                for queue in queues
+            )
         )
 
     # --- what goes in and comes out --------------------------------------------------------------

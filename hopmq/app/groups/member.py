@@ -103,6 +103,11 @@ class PartitionMember:
         """The partitions whose messages have come to it since it got in line for them."""
         return frozenset(n for n, each in enumerate(self._partitions) if each.is_active)
 
+    @property
+    def collected(self) -> int:
+        """None: messages of a partition do not wait for others."""
+        return 0
+
     # --- beginning and ending ------------------------------------------------------------------
 
     async def start(self) -> None:

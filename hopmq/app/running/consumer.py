@@ -21,6 +21,10 @@ _BACKOFF: Final = Exponential(0.5, 30.0)
 class Reading(Protocol):
     """What takes messages from the broker for a consumer, once."""
 
+    @property
+    def collected(self) -> int:
+        """How many messages wait here for others to make a batch with."""
+
     async def start(self) -> None:
         """Take messages from now on."""
 
@@ -83,6 +87,11 @@ class RunningConsumer:
     def is_paused(self) -> bool:
         """Whether it takes no messages for now."""
         return self._state == "paused"
+
+    @property
+    def collected(self) -> int:
+        """How many messages wait for others to make a batch with."""
+        return 0 if self._reading is None else self._reading.collected
 
     async def start(self) -> None:
         """Take messages from now on.

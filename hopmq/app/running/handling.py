@@ -10,8 +10,8 @@ from hopmq.app.clock import Clock, sleep
 from hopmq.app.context import ConsumeContext, PausableConsumer
 from hopmq.app.crew import is_cancelled
 from hopmq.app.declarations import AckPolicy
-from hopmq.app.errors import DeliveryLimitError
-from hopmq.app.retry import Failures, RetryAfter
+from hopmq.app.errors import DeliveryLimitError, PayloadError
+from hopmq.app.retry import Failures, RetryAfter, Verdict
 from hopmq.client.message import Message
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
@@ -20,6 +20,9 @@ _TOO_OFTEN: Final = (
     "it was delivered as often as its queue allows, and never settled: its workers have died, "
     "of it perhaps; at the next return the broker would drop it"
 )
+
+_EXPECTED: Final = (PayloadError, Verdict)
+"""Failures that say all there is to say; of others, it takes the traceback to find the cause."""
 
 Call = Callable[[ConsumeContext], Awaitable[Any]]
 """The handler, with all middleware around it."""
@@ -150,6 +153,14 @@ class Handling:
                 exc_info=error,
             )
             return
+        if not isinstance(error, _EXPECTED):
+            logger.warning(
+                "consumer %r: attempt %d at a message of %r failed",
+                self._consumer.name,
+                context.attempt,
+                message.routing_key,
+                exc_info=error,
+            )
         await self._failures.settle(context, message, error)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from hopmq.app.batching import Batches
 from hopmq.app.messaging import Messaging
 from hopmq.client.consumer import Consumer
 from hopmq.client.handlers import Handler
@@ -41,6 +42,11 @@ class QueueReading:
         self._arguments = arguments
         self._works_on = works_on
         self._consumer: Consumer | None = None
+
+    @property
+    def collected(self) -> int:
+        """How many messages wait here for others to make a batch with."""
+        return len(self._works_on) if isinstance(self._works_on, Batches) else 0
 
     async def start(self) -> None:
         """Subscribe."""

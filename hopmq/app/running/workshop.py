@@ -133,7 +133,7 @@ class Workshop:
         return QueueReading(
             messaging,
             self._queue_of(messaging, declared),
-            works_on or handling.one,
+            handling.one if works_on is None else works_on,
             prefetch=declared.prefetch,
             concurrency=concurrency if works_on is None else 1,
             priority=declared.priority,
