@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from hopmq.app import asgi as asgi, middleware as middleware
     from hopmq.app.app import App
     from hopmq.app.batching import Batch, BatchFailures
-    from hopmq.app.clock import Clock
+    from hopmq.app.clock import Clock, sleep
     from hopmq.app.context import (
+        CallNext,
         ConsumeContext,
         ConsumeMiddleware,
         Middleware,
@@ -68,6 +69,7 @@ __all__ = [
     "Batch",
     "BatchFailures",
     "CallError",
+    "CallNext",
     "CallNotSentError",
     "CallTimeoutError",
     "CallUnknownError",
@@ -106,6 +108,7 @@ __all__ = [
     "Topology",
     "asgi",
     "middleware",
+    "sleep",
 ]
 
 _LOADED_WHEN_USED: Final = {
@@ -114,6 +117,7 @@ _LOADED_WHEN_USED: Final = {
     "AppTest": "hopmq.app.testing",
     "Batch": "hopmq.app.batching",
     "BatchFailures": "hopmq.app.batching",
+    "CallNext": "hopmq.app.context",
     "Clock": "hopmq.app.clock",
     "Constant": "hopmq.app.retry",
     "ConsumeContext": "hopmq.app.context",
@@ -144,6 +148,7 @@ _LOADED_WHEN_USED: Final = {
     "Topology": "hopmq.app.topology",
     "asgi": "hopmq.app.asgi",
     "middleware": "hopmq.app.middleware",
+    "sleep": "hopmq.app.clock",
 }
 """What stands for all but the errors: the parts that a program does not use are not loaded."""
 

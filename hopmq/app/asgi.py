@@ -56,7 +56,7 @@ class Probes:
             return
         if scope["type"] != "http":
             return
-        status, answer = self._answer(scope["path"])
+        status, answer = self._answer(scope["method"], scope["path"])
         body = json.dumps(answer).encode()
         headers = [
             (b"content-type", b"application/json"),
@@ -66,7 +66,9 @@ class Probes:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if _is_head(scope) else body})
 
-    def _answer(self, path: str) -> tuple[int, dict[str, Any]]:
+    def _answer(self, method: str, path: str) -> tuple[int, dict[str, Any]]:
+        if method not in {"GET", "HEAD"}:
+            return 405, {"detail": "only GET and HEAD are answered here"}
         health = self._app.health()
         name = path.rstrip("/").rpartition("/")[2]
         if name == "livez":
