@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import hopmq
+from examples.programs import SOURCE
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 TIMEOUT = 30.0
@@ -40,12 +43,16 @@ EXPECTED = {
         r"not sent: .*\n"
         r"of three at once, 1 confirmed, the rest nacked"
     ),
+    "app_fastapi": r"ready: True\ntaken: 202\ncounted: \{'tea': 1\}",
+    "app_litestar": r"ready: True\ncounted: \{'words': 4\}",
     "oauth2": (
         r"connected with token 1\n"
         r"token 2 came before that one expired; open"
     ),
 }
 WORK_QUEUE = {"work_queue_send", "worker"}
+ENDLESS = {"app_hello"}
+WITHOUT_BROKER = {"app_testing"}
 
 
 def run(example: str, url: str, folder: Path) -> str:
@@ -53,7 +60,7 @@ def run(example: str, url: str, folder: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", str(FOLDER / f"{example}.py")],
         cwd=folder,
-        env=os.environ | {"AMQP_URL": url},
+        env=os.environ | SOURCE | {"AMQP_URL": url},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -65,7 +72,9 @@ def run(example: str, url: str, folder: Path) -> str:
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.stem for path in FOLDER.glob("*.py")} == EXPECTED.keys() | WORK_QUEUE
+    assert {path.stem for path in FOLDER.glob("*.py")} == (
+        EXPECTED.keys() | WORK_QUEUE | ENDLESS | WITHOUT_BROKER
+    )
 
 
 @pytest.mark.parametrize("example", EXPECTED)
@@ -84,3 +93,44 @@ async def test_a_worker_does_every_task_of_the_queue_once(amqp_url: str, tmp_pat
             assert await connection.delete_queue(queue) == 0
     assert last == "10 tasks done"
     assert Counter(done) == Counter(f"done: task {number}" for number in range(10))
+
+
+@pytest.mark.parametrize("variables", [{}, {"AMQP_URL": "of a broker"}], ids=["memory", "broker"])
+def test_the_first_application_greets_and_ends_on_ctrl_c(
+    variables: dict[str, str], amqp_url: str, tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-u", str(FOLDER / "app_hello.py")],
+        cwd=tmp_path,
+        env=os.environ | SOURCE | dict.fromkeys(variables, amqp_url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "Hello, world!\n"
+        program.send_signal(signal.SIGINT)
+        output, _ = program.communicate(timeout=TIMEOUT)
+    assert (program.returncode, output) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "words, passed",
+    [((), r"(passed: \w+\n){3}"), (("-m", "pytest", "-q", "-o", "asyncio_mode=auto"), "3 passed")],
+    ids=["program", "pytest"],
+)
+def test_the_tests_of_an_application_pass(
+    words: tuple[str, ...], passed: str, tmp_path: Path
+) -> None:
+    path = shutil.copy(FOLDER / "app_testing.py", tmp_path)  # away from our settings of pytest
+    done = subprocess.run(
+        [sys.executable, *words, str(path)],
+        cwd=tmp_path,
+        env=os.environ | SOURCE,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(passed, done.stdout)
