@@ -138,12 +138,9 @@ def _definition(function: Callable[..., Any]) -> Callable[..., Any]:
 def _hints(function: Callable[..., Any], where: str) -> dict[str, Any]:
     definition = _definition(function)
     try:
-        hints = typing.get_type_hints(definition, include_extras=True)
+        return typing.get_type_hints(definition, include_extras=True)
     except Exception as error:
         raise DeclarationError(f"{where}: {_unresolved(definition, error)}") from error
-    if inspect.isclass(_innermost(function)):
-        hints["return"] = _innermost(function)
-    return hints
 
 
 def _unresolved(definition: Callable[..., Any], error: Exception) -> str:

@@ -248,6 +248,14 @@ def test_many_faults_are_said_in_short() -> None:
         reads(list[Model])(delivered(body))
 
 
+def test_names_that_the_peer_chose_break_no_line_and_take_no_room() -> None:
+    body = b'{"a\\n' + b"x" * 1000 + b'": {"id": "x"}}'
+    with pytest.raises(PayloadError, match=r"Model\]: a\?x+\.\.\.: Input") as raised:
+        reads(dict[str, Model])(delivered(body))
+    assert_said_well(raised.value)
+    assert len(str(raised.value)) < 300
+
+
 def test_whatever_a_validator_raises_is_a_payload_error() -> None:
     class Strange(pydantic.BaseModel):
         id: int

@@ -71,6 +71,13 @@ def test_message_pack_is_read_as_a_type(type_: Any, body: bytes, value: Any) -> 
     assert Serialization().decoder(type_, "here")(message) == value
 
 
+@pytest.mark.parametrize("type_", [Model, list[Model], WithModel])
+def test_what_has_a_model_is_read_by_its_rules(type_: Any) -> None:
+    bodies = {Model: b'{"id": "1"}', WithModel: b'{"model": {"id": "1"}}'}
+    read = Serialization().decoder(type_, "here")(delivered(bodies.get(type_, b'[{"id": "1"}]')))
+    assert read in (Model(id=1), WithModel(Model(id=1)), [Model(id=1)])
+
+
 @pytest.mark.parametrize(
     "content_type",
     [None, "", "application/json; charset=utf-8", "Application/JSON", "application/vnd.order+json"],
