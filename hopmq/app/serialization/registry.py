@@ -42,7 +42,7 @@ class Serialization:
     def __init__(
         self,
         *serializers: Serializer,
-        default: str = Json.content_type,
+        default: str = "application/json",
         limits: SizeLimits | None = None,
     ) -> None:
         """Know formats.
