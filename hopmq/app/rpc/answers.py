@@ -1,18 +1,20 @@
 """How an endpoint answers: to whom the request says, and to nobody where it does not."""
 
 import logging
+from typing import Final
 
 from hopmq.app.header_names import ERROR
 from hopmq.app.messaging import Messaging
 from hopmq.app.rpc.remote_errors import CONTENT_TYPE, RemoteErrors
 from hopmq.client.message import Message
-from hopmq.errors import PublishError
+from hopmq.errors import PublishError, PublishUnknownError
 from hopmq.typedefs import Body, FieldTable
 from hopmq.wire import Properties
 
 logger: logging.Logger = logging.getLogger("hopmq.rpc")
 
-_TRANSIENT = 1
+_TRANSIENT: Final = 1
+_MOST_ATTEMPTS: Final = 5
 
 
 async def answer(
@@ -28,7 +30,9 @@ async def answer(
     """Send a reply to whoever made a request.
 
     That the caller has gone is no error: its reply is lost. Neither is an answer that cannot be
-    sent in time: the work is done, and to do it again would not bring the caller back.
+    sent in time: the work is done, and to do it again would not bring the caller back. An answer
+    whose confirm was lost with the link is sent again, since a caller takes the first and drops
+    the other.
 
     Args:
         messaging: What publishes.
@@ -53,14 +57,20 @@ async def answer(
         delivery_mode=_TRANSIENT,
         correlation_id=asked.correlation_id,
     )
-    try:
-        await messaging.publish(
-            body, routing_key=asked.reply_to, properties=properties, timeout=timeout
-        )
-    except PublishError as error:
-        logger.warning("the answer to a request of %r is lost: %s", request.routing_key, error)
-        return False
-    return True
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            await messaging.publish(
+                body, routing_key=asked.reply_to, properties=properties, timeout=timeout
+            )
+        except PublishError as error:
+            was_cut_off = isinstance(error, PublishUnknownError)
+            if was_cut_off and not isinstance(error, TimeoutError) and attempts < _MOST_ATTEMPTS:
+                continue
+            logger.warning("the answer to a request of %r is lost: %s", request.routing_key, error)
+            return False
+        return True
 
 
 async def answer_error(

@@ -184,7 +184,7 @@ class RpcClient:
         line = self._line
         outcome: Outcome | None = None
         if line is not None and not self._is_risky(call):
-            outcome = await line.ask(call)
+            outcome = await line.ask(call, timeout)
         if not isinstance(outcome, Message):
             outcome = await self._persist(call, outcome, idempotent)
         if ERROR in outcome.headers:
@@ -225,7 +225,10 @@ class RpcClient:
             line = self._line or await self._open()
         except _NO_CHANNEL as error:
             raise call.not_sent(error) from error
-        return await line.ask(call)
+        return await line.ask(call, self._left(call))
+
+    def _left(self, call: Call) -> float:
+        return call.deadline - self._clock.time()
 
     async def _ask_apart(self, call: Call) -> Outcome:
         """Ask on a channel of its own, which the request may cost."""
@@ -249,7 +252,7 @@ class RpcClient:
         """Send a request, and return whether the broker has taken it."""
         accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.on_confirmed = lambda: accepted.set_result(None)
-        line.send(call)
+        line.send(call, self._left(call))
         either: list[asyncio.Future[Any]] = [accepted, call.waiter]  # of both kinds
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if accepted.done():

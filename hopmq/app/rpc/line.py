@@ -73,13 +73,17 @@ class ReplyLine:
         self._channel.on_loss = self._lost
         await self._channel.consume(REPLY_TO, self._replied, no_ack=True)
 
-    def ask(self, call: Call) -> Awaitable[Outcome]:
+    def ask(self, call: Call, left: float) -> Awaitable[Outcome]:
         """Send a request now, and return what waits for its outcome.
+
+        Args:
+            call: What to ask.
+            left: Seconds until the caller stops waiting.
 
         Raises:
             EncodeError: A value has no AMQP form; nothing was sent.
         """
-        self.send(call)
+        self.send(call, left)
         return self.wait(call)
 
     async def wait(self, call: Call) -> Outcome:
@@ -90,7 +94,7 @@ class ReplyLine:
             if call.correlation_id in self._calls:
                 self._withdraw(call)
 
-    def send(self, call: Call) -> None:
+    def send(self, call: Call, left: float) -> None:
         """Write a request now, or as soon as there is room; its waiter is told the outcome.
 
         Raises:
@@ -98,7 +102,6 @@ class ReplyLine:
         """
         call.waiter = self._create_future()
         call.handle = None
-        left = call.deadline - self._clock.time()
         if not left > 0.0:
             call.end(call.timed_out())
             return

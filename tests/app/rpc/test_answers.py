@@ -120,6 +120,21 @@ async def test_an_answer_that_cannot_be_sent_in_time_is_lost_and_said_so(
     assert "is lost" in caplog.text
 
 
+async def test_an_answer_whose_confirm_was_lost_is_sent_again(
+    client: RpcClient, queue: str, proxy: FaultProxy
+) -> None:
+    async with opened(proxy.url) as cut_off:
+        call = asyncio.create_task(client.call(b"", routing_key=queue))
+        asked = await taken(cut_off, queue)
+        confirms = proxy.hold("to_client")
+        answering = asyncio.create_task(answer(cut_off, asked, b"reply"))
+        assert (await call).body == b"reply"
+        assert not answering.done()
+        proxy.disconnect()
+        confirms.cancel()
+        assert await answering
+
+
 # --- errors ------------------------------------------------------------------------------------
 
 
