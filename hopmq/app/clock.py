@@ -42,15 +42,25 @@ class LoopTime:
         return asyncio.get_running_loop().call_at(when, callback)
 
 
+class WakeUp:
+    """What ends a sleep: by it, a clock can tell whoever sleeps from what merely watches."""
+
+    __slots__ = ("over",)
+
+    def __init__(self, over: "asyncio.Future[None]") -> None:
+        """End `over`."""
+        self.over: asyncio.Future[None] = over
+
+    def __call__(self) -> None:
+        """End it."""
+        if not self.over.done():
+            self.over.set_result(None)
+
+
 async def sleep(clock: Clock, seconds: float) -> None:
     """Wait, by `clock`."""
     over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def end() -> None:
-        if not over.done():
-            over.set_result(None)
-
-    timer = clock.call_at(clock.time() + seconds, end)
+    timer = clock.call_at(clock.time() + seconds, WakeUp(over))
     try:
         await over
     finally:

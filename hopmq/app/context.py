@@ -35,6 +35,9 @@ class PausableConsumer(Protocol):
     async def pause(self) -> None:
         """Take no more messages; those in hand are finished. Idempotent."""
 
+    async def probe(self) -> None:
+        """Take messages one at a time, until it is resumed or paused again; only while paused."""
+
     async def resume(self) -> None:
         """Take messages again. Idempotent."""
 

@@ -176,7 +176,7 @@ class _Circuit:
 
     def _probe(self) -> None:
         self.state = "probing"
-        self._steer(getattr(self._consumer, "probe", self._consumer.resume))
+        self._steer(self._consumer.probe)
 
     def _close(self) -> None:
         self.state = "closed"

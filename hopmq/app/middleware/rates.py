@@ -1,6 +1,7 @@
 """Handlers that begin at a bounded rate."""
 
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Any, TypeVar
 
 from hopmq.app.clock import Clock, sleep
@@ -39,11 +40,14 @@ class RateLimit(Ticking):
         super().__init__(clock)
         self._interval = per / messages
         self._ahead = (burst - 1) * self._interval
-        self._next = float("-inf")
+        self._next = -inf
+        self._counted_by: Clock | None = None
 
     async def __call__(self, context: C, call_next: Callable[[C], Awaitable[Any]], /) -> Any:
         """Go on when it is this message's turn."""
         clock = self.clock_of(context.app)
+        if clock is not self._counted_by:
+            self._counted_by, self._next = clock, -inf
         now = clock.time()
         # Each message has a place in time, an interval behind the one before; it may pass ahead
         # of its place by what the bucket holds.

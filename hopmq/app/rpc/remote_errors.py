@@ -6,12 +6,15 @@ from typing import Any, Final
 
 from hopmq.app.errors import DeclarationError, PayloadError, RemoteError
 from hopmq.app.header_names import ERROR
+from hopmq.app.retry.verdicts import Postpone
 from hopmq.client.message import Message
 
 INTERNAL: Final = "internal"
 """The code of every exception that was not registered."""
 BAD_REQUEST: Final = "bad_request"
 """The code of a request that cannot be read as what the endpoint wants."""
+UNAVAILABLE: Final = "unavailable"
+"""The code of a request that is not worked on for now, as by an open circuit breaker."""
 CONTENT_TYPE: Final = "application/json"
 
 _LONGEST_MESSAGE: Final = 64 * 1024
@@ -66,6 +69,8 @@ class RemoteErrors:
                 return code, _text_of(error)
         if isinstance(error, PayloadError):
             return BAD_REQUEST, str(error)
+        if isinstance(error, Postpone):
+            return UNAVAILABLE, error.reason
         return INTERNAL, type(error).__name__ if self._show_names else ""
 
     def encode(self, error: BaseException) -> tuple[str, bytes]:

@@ -13,7 +13,7 @@ from hopmq.resilience.backoff import Backoff, Exponential
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
 
-ConsumerState = Literal["new", "running", "paused", "restarting", "stopped"]
+ConsumerState = Literal["new", "running", "probing", "paused", "restarting", "stopped"]
 
 _BACKOFF: Final = Exponential(0.5, 30.0)
 
@@ -46,12 +46,15 @@ class RunningConsumer:
         self,
         name: str,
         queue: str,
-        read: Callable[[], Reading],
+        read: Callable[[bool], Reading],
         prepare: Callable[[], Awaitable[None]],
         attempt_of: Callable[[Message], int] = attempt_of,
         backoff: Backoff = _BACKOFF,
     ) -> None:
-        """Read by what `read` returns, a new one each time; `prepare` what that needs before."""
+        """Read by what `read` returns, a new one each time; `prepare` what that needs before.
+
+        `read` is told whether it shall take one message at a time.
+        """
         self._name = name
         self._queue = queue
         self._read = read
@@ -59,6 +62,7 @@ class RunningConsumer:
         self.attempt_of: Callable[[Message], int] = attempt_of
         self._backoff = backoff
         self._state: ConsumerState = "new"
+        self._probes = False
         self._changing = asyncio.Lock()
         self._reading: Reading | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -80,7 +84,7 @@ class RunningConsumer:
 
     @property
     def state(self) -> ConsumerState:
-        """`new`, `running`, `paused`, `restarting` or `stopped`."""
+        """`new`, `running`, `probing`, `paused`, `restarting` or `stopped`."""
         return self._state
 
     @property
@@ -101,7 +105,7 @@ class RunningConsumer:
         """
         async with self._changing:
             if self._state == "new":
-                await self._begin()
+                await self._begin(probes=False)
 
     async def pause(self) -> None:
         """Take no more messages; those that handlers have are finished, the rest goes back.
@@ -109,8 +113,19 @@ class RunningConsumer:
         Does not wait for handlers, so that one may pause its own consumer. Idempotent.
         """
         async with self._changing:
-            if self._state in {"running", "restarting"}:
+            if self._state in {"running", "probing", "restarting"}:
                 await self._end("paused")
+
+    async def probe(self) -> None:
+        """Take messages one at a time, until it is resumed or paused again; only while paused.
+
+        Raises:
+            HopMQError: The broker refused; the consumer is paused still.
+        """
+        async with self._changing:
+            if self._state == "paused":
+                await self._stopped()
+                await self._begin(probes=True)
 
     async def resume(self) -> None:
         """Take messages again, once handlers from before the pause have finished. Idempotent.
@@ -119,9 +134,12 @@ class RunningConsumer:
             HopMQError: The broker refused; the consumer is paused still.
         """
         async with self._changing:
+            self._probes = False
+            if self._state == "probing":
+                await self._end("paused")
             if self._state == "paused":
                 await self._stopped()
-                await self._begin()
+                await self._begin(probes=False)
 
     async def stop(self) -> None:
         """Take no more messages, for good; return when handlers have finished."""
@@ -132,14 +150,18 @@ class RunningConsumer:
 
     # --- inside ------------------------------------------------------------------------------
 
-    async def _begin(self) -> None:
-        reading = self._read()
+    async def _begin(self, *, probes: bool) -> None:
+        self._probes = probes
+        reading = self._read(probes)
         await reading.start()
-        self._reading = reading
-        self._state = "running"
+        self._has_begun(reading)
         self._watching = asyncio.create_task(
             self._watch(reading), name=f"hopmq consumer {self._name}"
         )
+
+    def _has_begun(self, reading: Reading) -> None:
+        self._reading = reading
+        self._state = "probing" if self._probes else "running"
 
     async def _end(self, state: ConsumerState) -> None:
         self._state = state
@@ -189,12 +211,11 @@ class RunningConsumer:
                 failures += 1
                 try:
                     await self._prepare()
-                    reading = self._read()
+                    reading = self._read(self._probes)
                     await reading.start()
                 except HopMQError as error:
                     reason = error
                 else:
                     break
             failures = 0
-            self._reading = reading
-            self._state = "running"
+            self._has_begun(reading)

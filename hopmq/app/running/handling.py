@@ -11,7 +11,7 @@ from hopmq.app.context import ConsumeContext, PausableConsumer
 from hopmq.app.crew import is_cancelled
 from hopmq.app.declarations import AckPolicy
 from hopmq.app.errors import DeliveryLimitError, PayloadError
-from hopmq.app.retry import Failures, RetryAfter, Verdict
+from hopmq.app.retry import Failures, Postpone, RetryAfter, Verdict
 from hopmq.client.message import Message
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
@@ -82,6 +82,10 @@ class Handling:
             except (Exception, asyncio.CancelledError) as error:
                 if is_cancelled():
                     raise
+                if self._in_place and isinstance(error, Postpone):
+                    await sleep(self._clock, error.seconds)
+                    context.provided = None
+                    continue
                 pause = self._pause_before_next(context, error)
                 if pause is None:
                     await self._give_up(context, message, error)

@@ -92,7 +92,7 @@ class Workshop:
         consumer = RunningConsumer(
             declared.name,
             declared.place.queue.name,
-            lambda: self._reading(messaging, declared, handling),
+            lambda probes: self._reading(messaging, declared, handling, probes),
             prepare,
             failures.attempt_of,
         )
@@ -110,9 +110,11 @@ class Workshop:
         return consumer
 
     def _reading(
-        self, messaging: Messaging, declared: ConsumerDeclaration, handling: Handling
+        self, messaging: Messaging, declared: ConsumerDeclaration, handling: Handling, probes: bool
     ) -> Reading:
         place, group = declared.place, declared.group
+        prefetch = 1 if probes else declared.prefetch
+        concurrency = 1 if probes else declared.concurrency
         if group is not None and group.partitions is not None:
             assert place.exchange is not None
             return PartitionMember(
@@ -120,11 +122,10 @@ class Workshop:
                 group,
                 place.exchange,
                 handling.one,
-                prefetch=declared.prefetch,
+                prefetch=prefetch,
                 clock=self._settings.clock,
             )
         works_on: Lanes | Batches | None = None
-        concurrency = declared.concurrency
         if declared.batch is not None:
             clock = self._settings.clock
             works_on = Batches(handling.many, declared.batch, clock, concurrency)
@@ -134,7 +135,7 @@ class Workshop:
             messaging,
             self._queue_of(messaging, declared),
             handling.one if works_on is None else works_on,
-            prefetch=declared.prefetch,
+            prefetch=prefetch,
             concurrency=concurrency if works_on is None else 1,
             priority=declared.priority,
             arguments=declared.arguments,
@@ -165,12 +166,12 @@ class Workshop:
         consumer = RunningConsumer(
             declared.name,
             declared.queue.name,
-            lambda: QueueReading(
+            lambda probes: QueueReading(
                 messaging,
                 named(declared.queue.name),
                 answering.one,
-                prefetch=declared.prefetch,
-                concurrency=declared.concurrency,
+                prefetch=1 if probes else declared.prefetch,
+                concurrency=1 if probes else declared.concurrency,
                 priority=None,
                 arguments=None,
             ),

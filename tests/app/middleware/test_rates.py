@@ -65,6 +65,17 @@ async def test_one_limit_bounds_several_consumers_together(
     assert times.at == [0, 1]
 
 
+async def test_another_clock_starts_anew(context: Contexts, clock: TurnedClock) -> None:
+    """An application that runs again, as in the next test, has another clock."""
+    times, limit = Times(clock), RateLimit(1)
+    await clock.advance(1000)
+    await handled(limit, [context()], clock, times)
+    later = context()
+    later.app.clock = TurnedClock()
+    await asyncio.wait_for(limit(later, times), 5)
+    assert len(times.at) == 2
+
+
 async def test_who_waits_can_be_cancelled(context: Contexts, clock: TurnedClock) -> None:
     times = Times(clock)
     tasks = await handled(RateLimit(1), [context() for _ in range(3)], clock, times)
