@@ -1,19 +1,17 @@
 """Testing applications: on an embedded broker, in this process, at a time that is turned."""
 
-import asyncio
 import itertools
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
-from hopmq.app.clock import Timer
-from hopmq.app.context import CallNext, ConsumeContext, PublishContext
+from hopmq.app.context import CallNext, PublishContext
 from hopmq.app.running.own_channels import OwnChannels
 from hopmq.app.running.source import OwnPool
 from hopmq.app.sending import Sender
+from hopmq.app.turned_time import AtWork, CountedClock
 from hopmq.broker import Broker
 from hopmq.client.connection import Connection
 from hopmq.client.message import Message
@@ -32,6 +30,8 @@ T = TypeVar("T")
 
 _SERIAL: Final = itertools.count(1)
 _DELAYS: Final = "hopmq.delay."
+_GRACE: Final = 0.5
+"""Seconds of real time that a handler has to end before its time limit is turned to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,83 +53,6 @@ class Published:
     routing_key: str
     properties: Properties
     delay: float | None
-
-
-_is_handling: ContextVar[bool] = ContextVar("is_handling", default=False)
-
-
-class CountedClock:
-    """A turned clock that knows how many handlers wait for it."""
-
-    def __init__(self, clock: TurnedClock) -> None:
-        """Count what is asked of `clock`."""
-        self._clock = clock
-        self._pending: set[_CountedTimer] = set()
-
-    def __len__(self) -> int:
-        """Return how many timers of handlers, and of middleware around them, have not fired."""
-        return len(self._pending)
-
-    def time(self) -> float:
-        """Return the clock's seconds."""
-        return self._clock.time()
-
-    def wall(self) -> float:
-        """Return seconds since 1970."""
-        return self._clock.wall()
-
-    def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:
-        """Call at `when`."""
-        if not _is_handling.get():
-            return self._clock.call_at(when, callback)
-        timer = _CountedTimer(self._pending, callback)
-        timer.timer = self._clock.call_at(when, timer.run)
-        return timer
-
-
-class _CountedTimer:
-    timer: Timer
-
-    def __init__(self, pending: "set[_CountedTimer]", callback: Callable[[], object]) -> None:
-        self._pending = pending
-        self._callback = callback
-        pending.add(self)
-
-    def cancel(self) -> None:
-        self._pending.discard(self)
-        self.timer.cancel()
-
-    def run(self) -> None:
-        self._pending.discard(self)
-        self._callback()
-
-
-class AtWork:
-    """How many handlers are at work; outermost middleware of all consumers in a test."""
-
-    def __init__(self) -> None:
-        """Count from none."""
-        self.count: int = 0
-        self._changed = asyncio.Event()
-
-    async def __call__(
-        self, context: ConsumeContext, call_next: CallNext[ConsumeContext], /
-    ) -> Any:
-        """Count one in, and out."""
-        self.count += 1
-        before = _is_handling.set(True)
-        try:
-            return await call_next(context)
-        finally:
-            _is_handling.reset(before)
-            self.count -= 1
-            self._changed.set()
-
-    async def changed(self, patience: float) -> None:
-        """Wait until a handler has ended."""
-        self._changed.clear()
-        async with asyncio.timeout(patience):
-            await self._changed.wait()
 
 
 class AppTest:
@@ -250,8 +173,16 @@ class AppTest:
     async def _rest(self) -> None:
         """Let everything happen that needs no time by this clock."""
         await self.clock.settle()
-        while self._at_work.count > len(self._time):
-            await self._at_work.changed(self._patience)
+        while self._at_work.count > self._time.sleeping:
+            if self._time.is_watching:
+                # It may be cut off in the end, and may as well be about to end by itself.
+                if not await self._at_work.has_changed(min(self._patience, _GRACE)):
+                    return
+            elif not await self._at_work.has_changed(self._patience):
+                raise TimeoutError(
+                    f"a handler waits for more than {self._patience:g} seconds, and for nothing "
+                    "that this clock could bring about"
+                )
             await self.clock.settle()
 
     def _is_something_due(self) -> bool:

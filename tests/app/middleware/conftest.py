@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hopmq.app.context import ConsumeContext
+from hopmq.app.context import ConsumeContext, attempt_of
 from hopmq.testing import TurnedClock
 
 TIME_LIMIT = 30.0
@@ -75,6 +75,7 @@ class Consumer:
         self.name = name
         self.queue = f"{name}-queue"
         self.asked: list[str] = []
+        self.attempt_of = attempt_of
 
     @property
     def is_paused(self) -> bool:

@@ -17,6 +17,7 @@ from hopmq.app.errors import (
     RemoteError,
 )
 from hopmq.app.header_names import DEADLINE, ERROR
+from hopmq.app.retry import Postpone
 from hopmq.app.rpc import (
     RemoteErrors,
     RpcClient,
@@ -230,6 +231,11 @@ def test_a_remote_error_passes_as_it_is() -> None:
 
 def test_an_unreadable_request_is_a_bad_request_with_its_reason() -> None:
     assert RemoteErrors().code_of(PayloadError("no name")) == ("bad_request", "no name")
+
+
+def test_what_is_put_off_is_unavailable() -> None:
+    error = Postpone(1, "the circuit breaker is open")
+    assert RemoteErrors().code_of(error) == ("unavailable", "the circuit breaker is open")
 
 
 def test_classes_below_a_registered_one_pass_under_its_code() -> None:
