@@ -98,30 +98,48 @@ def _without_dependencies(handler: Step) -> Invoke:
     function, readers = handler.function, handler.readers
     if readers == (read_payload,):
         return lambda _context, payload: function(payload)
+    call = _applied(function, readers)
     nothing: list[Any] = []
-    return lambda context, payload: function(*[read(context, payload, nothing) for read in readers])
+    return lambda context, payload: call(context, payload, nothing)
+
+
+def _applied(function: Callable[..., Any], readers: tuple[Reader, ...]) -> Reader:
+    """Return what calls a function with what its readers read; the few of most without a list."""
+    match readers:
+        case ():
+            return lambda _context, _payload, _values: function()
+        case (one,):
+            return lambda context, payload, values: function(one(context, payload, values))
+        case (one, two):
+            return lambda context, payload, values: function(
+                one(context, payload, values), two(context, payload, values)
+            )
+        case _:
+            return lambda context, payload, values: function(
+                *[read(context, payload, values) for read in readers]
+            )
 
 
 def _with_values(steps: tuple[Step, ...], handler: Step, app_scope: AppScope | None) -> Invoke:
-    plan = [(each.function, each.readers, each.kind is Kind.ASYNC) for each in steps]
-    function, readers = handler.function, handler.readers
+    plan = [(_applied(each.function, each.readers), each.kind is Kind.ASYNC) for each in steps]
+    call = _applied(handler.function, handler.readers)
 
     async def invoke(context: ConsumeContext, payload: Any) -> Any:
         if app_scope is not None and app_scope.pending:
             await app_scope.open()
         values: list[Any] = []
-        for give, its_readers, is_async in plan:
-            given = give(*[read(context, payload, values) for read in its_readers])
+        for give, is_async in plan:
+            given = give(context, payload, values)
             if is_async or type(given) is CoroutineType:
                 given = await given
             values.append(given)
-        return await function(*[read(context, payload, values) for read in readers])
+        return await call(context, payload, values)
 
     return invoke
 
 
 def _with_generators(steps: tuple[Step, ...], handler: Step, app_scope: AppScope | None) -> Invoke:
-    function, readers = handler.function, handler.readers
+    call = _applied(handler.function, handler.readers)
 
     async def invoke(context: ConsumeContext, payload: Any) -> Any:
         if app_scope is not None and app_scope.pending:
@@ -134,7 +152,7 @@ def _with_generators(steps: tuple[Step, ...], handler: Step, app_scope: AppScope
             for step in steps:
                 arguments = [read(context, payload, values) for read in step.readers]
                 values.append(await provide(step, arguments, opened))
-            result = await function(*[read(context, payload, values) for read in readers])
+            result = await call(context, payload, values)
         except BaseException as error:
             failure = error
         failure = await close_all(opened, failure)
