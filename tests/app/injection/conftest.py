@@ -1,39 +1,12 @@
-"""What tests of injection share: a time limit, and handlers compiled."""
+"""What tests of injection share: handlers compiled."""
 
-import asyncio
-import inspect
-from collections.abc import Awaitable, Callable
-from functools import wraps
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import pytest
 
 from hopmq.app.injection import AppScope, Handler, compile_handler
 from hopmq.app.serialization import Serialization
-
-TIME_LIMIT = 10.0
-_HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bound every asynchronous test of this folder."""
-    for item in items:
-        if (
-            isinstance(item, pytest.Function)
-            and _HERE in item.path.parents
-            and inspect.iscoroutinefunction(item.obj)
-        ):
-            item.obj = _bounded(item.obj)
-
-
-def _bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    @wraps(test)
-    async def bounded(**arguments: Any) -> None:  # Any: whatever the test asks for
-        async with asyncio.timeout(TIME_LIMIT):
-            await test(**arguments)
-
-    return bounded
 
 
 class Compile(Protocol):
