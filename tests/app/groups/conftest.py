@@ -1,0 +1,110 @@
+"""What tests of groups share: a time limit, a pool, entities that are deleted, nothing left behind."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hopmq import Exchange, Pool
+from hopmq.app.groups import Group
+from hopmq.app.topology import Topology
+from hopmq.bindings import Binding
+from pool.conftest import opened
+
+TIME_LIMIT = 60.0
+"""Seconds for one test; a loaded machine and processes that start included."""
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bound every asynchronous test of this folder."""
+    for item in items:
+        if (
+            isinstance(item, pytest.Function)
+            and _HERE in item.path.parents
+            and inspect.iscoroutinefunction(item.obj)
+        ):
+            item.obj = _bounded(item.obj)
+
+
+def _bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    @wraps(test)
+    async def bounded(**arguments: Any) -> None:  # Any: whatever the test asks for
+        async with asyncio.timeout(TIME_LIMIT):
+            await test(**arguments)
+
+    return bounded
+
+
+@pytest.fixture(autouse=True)
+def _client_alone_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what an embedded broker tells apart from what the client tells."""
+    monkeypatch.setattr(logging.getLogger("hopmq.broker"), "disabled", True)
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_left_behind(anyio_backend: object) -> AsyncIterator[None]:
+    """Fail a test that leaves a task, or that asyncio had to complain about."""
+    loop = asyncio.get_running_loop()
+    complaints: list[dict[str, Any]] = []
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    before_test = set(asyncio.all_tasks())
+    yield
+    for _ in range(200):
+        if not _tasks(before_test):
+            break
+        await asyncio.sleep(0.005)  # a closing socket has something left to do
+    loop.set_exception_handler(before)
+    assert not _tasks(before_test)
+    assert not complaints
+
+
+def _tasks(known: set[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
+    """List the tasks of this loop that are not those of the test runner."""
+    new = asyncio.all_tasks() - known
+    return [task for task in new if "TestRunner" not in repr(task.get_coro())]
+
+
+@pytest.fixture
+async def pool(amqp_url: str) -> AsyncIterator[Pool]:
+    """Return an open pool."""
+    async with opened(amqp_url) as pool:
+        yield pool
+
+
+class Declaring:
+    """Declares what groups need, and deletes it in the end."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._declared: list[Topology] = []
+
+    async def __call__(self, group: Group, exchange: Exchange, *keys: str) -> None:
+        """Declare what a group needs, with these binding keys."""
+        bindings = [Binding(exchange.name, "", routing_key=key) for key in keys]
+        topology = group.topology(exchange, bindings)
+        self._declared.append(topology)
+        await topology.declare(self._pool)
+
+    async def undo(self) -> None:
+        """Delete it."""
+        for topology in self._declared:
+            for queue in topology.queues:
+                await self._pool.delete_queue(queue)
+            for exchange in topology.exchanges:
+                await self._pool.delete_exchange(exchange)
+
+
+@pytest.fixture
+async def declare(pool: Pool) -> AsyncIterator[Declaring]:
+    """Return what declares the needs of groups until the end of the test."""
+    declaring = Declaring(pool)
+    yield declaring
+    await declaring.undo()

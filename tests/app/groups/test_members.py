@@ -1,0 +1,166 @@
+"""Members of partitioned groups: shares, order and turns, whoever comes and goes."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from app.groups.conftest import Declaring
+from app.groups.witness import Witness
+from hopmq import Exchange, Message, Pool, Queue
+from hopmq.app.clock import LoopTime
+from hopmq.app.groups import Group, PartitionMember
+from hopmq.errors import HopMQError
+from hopmq.testing import FaultProxy
+from pool.conftest import QUICKLY, opened
+
+HEARTBEAT = 0.2
+"""Seconds between announcements: what would take half a minute is over in no time."""
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Look again and again; the test's own time limit ends it."""
+    while not is_so():
+        await asyncio.sleep(0.01)
+
+
+class Setting:
+    """An exchange, a group of eight partitions, publishers of numbered messages, and members."""
+
+    def __init__(self, pool: Pool, url: str, name: str) -> None:
+        self.pool = pool
+        self.url = url
+        self.exchange = Exchange.topic(name)
+        self.group = Group("billing", partitions=8)
+        self.witness = Witness()
+        self.sent: Counter[str] = Counter()
+        self.handled = 0
+        self.longest = 0.004
+
+    async def publish(self, count: int, keys: int = 40) -> None:
+        """Publish so many messages, of random keys, each with its number among those of its key."""
+        for _ in range(count):
+            key = f"key.{random.randrange(keys)}"  # noqa: S311  # nothing secret about it
+            self.sent[key] += 1
+            await self.pool.publish(
+                b"%d" % self.sent[key], exchange=self.exchange, routing_key=key
+            )
+
+    @asynccontextmanager
+    async def member(self, name: str, url: str | None = None) -> AsyncIterator[PartitionMember]:
+        """Have a member, on a connection of its own, until the end of a block."""
+
+        async def handle(message: Message) -> None:
+            self.witness.begins(name, message.routing_key, int(message.body))
+            if self.longest:
+                await asyncio.sleep(random.uniform(0, self.longest))  # noqa: S311
+            self.witness.ends(name, message.routing_key, int(message.body))
+            self.handled += 1
+            message.ack()
+
+        async with opened(url or self.url, recovery=QUICKLY) as pool:
+            member = PartitionMember(
+                pool,
+                self.group,
+                self.exchange,
+                handle,
+                clock=LoopTime(),
+                member_id=name,
+                heartbeat=HEARTBEAT,
+            )
+            await member.start()
+            try:
+                yield member
+            finally:
+                await member.stop()
+
+    async def all_is_done(self) -> None:
+        """Wait until everything that was sent is handled."""
+        await until(lambda: self.witness.has_seen(self.sent))
+
+
+@pytest.fixture
+async def setting(pool: Pool, amqp_url: str, name: str, declare: Declaring) -> Setting:
+    """Return a group that is declared, without members."""
+    setting = Setting(pool, amqp_url, name)
+    await declare(setting.group, setting.exchange, "#")
+    return setting
+
+
+async def balanced(setting: Setting, *members: PartitionMember) -> None:
+    """Wait until each is at work on its share, and on nothing else, while messages come."""
+
+    async def is_so() -> bool:
+        await setting.publish(20)
+        return all(
+            each.members == {other.member_id for other in members} and each.active == each.assigned
+            for each in members
+        )
+
+    while not await is_so():
+        await asyncio.sleep(0.05)
+    assert sorted(n for each in members for n in each.assigned) == list(range(8))
+
+
+async def test_a_single_member_has_everything(setting: Setting) -> None:
+    async with setting.member("a") as a:
+        await setting.publish(100)
+        await setting.all_is_done()
+        assert a.assigned == set(range(8))
+        assert a.active <= a.assigned
+
+
+async def test_members_have_equal_shares_whoever_comes_and_goes(setting: Setting) -> None:
+    async with setting.member("a") as a:
+        async with setting.member("b") as b:
+            await balanced(setting, a, b)
+            assert len(a.assigned) == len(b.assigned) == 4
+            async with setting.member("c") as c:
+                await balanced(setting, a, b, c)
+                assert sorted(len(each.assigned) for each in (a, b, c)) == [2, 3, 3]
+            await balanced(setting, a, b)
+        await balanced(setting, a)
+    await setting.pool.publish(b"end", exchange=setting.exchange, routing_key="after")
+
+
+async def test_every_key_keeps_its_order_and_is_at_one_member_at_a_time(setting: Setting) -> None:
+    """Members come and go in good order all the time: nothing is even begun twice."""
+    is_over = False
+
+    async def come_and_go(name: str) -> None:
+        for turn in range(4):
+            async with setting.member(f"{name}{turn}"):
+                begun = setting.handled
+                await until(lambda: setting.handled >= begun + 60)
+
+    async def keep_publishing() -> None:
+        while not is_over:
+            await setting.publish(10)
+
+    publishing = asyncio.create_task(keep_publishing())
+    async with setting.member("stays"):
+        await asyncio.gather(*(come_and_go(name) for name in "abc"))
+        is_over = True
+        await publishing
+        await setting.all_is_done()
+    assert setting.witness.replays() == {}
+
+
+async def test_a_lost_link_costs_no_order(setting: Setting) -> None:
+    """Handlers are done at once: one that is at work when its link goes may meet another."""
+    setting.longest = 0
+    async with (
+        FaultProxy(setting.url) as proxy,
+        setting.member("a") as a,
+        setting.member("b", proxy.url) as b,
+    ):
+        for _ in range(3):
+            await balanced(setting, a, b)
+            lost = proxy.cut("Basic.Ack", nth=5, direction="to_broker")
+            while not lost.hits:
+                await setting.publish(20)
+            await setting.all_is_done()
+        await balanced(setting, a, b)
