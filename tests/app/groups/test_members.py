@@ -3,28 +3,21 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
 from app.groups.conftest import Declaring
 from app.groups.witness import Witness
-from hopmq import Exchange, Message, Pool, Queue
+from hopmq import Exchange, Message, Pool
 from hopmq.app.clock import LoopTime
 from hopmq.app.groups import Group, PartitionMember
-from hopmq.errors import HopMQError
 from hopmq.testing import FaultProxy
 from pool.conftest import QUICKLY, opened
 
 HEARTBEAT = 0.2
 """Seconds between announcements: what would take half a minute is over in no time."""
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Look again and again; the test's own time limit ends it."""
-    while not is_so():
-        await asyncio.sleep(0.01)
 
 
 class Setting:
@@ -38,26 +31,53 @@ class Setting:
         self.witness = Witness()
         self.sent: Counter[str] = Counter()
         self.handled = 0
+        self.faults: list[AssertionError] = []
         self.longest = 0.004
 
-    async def publish(self, count: int, keys: int = 40) -> None:
+    async def publish(self, count: int, keys: int = 200) -> None:
         """Publish so many messages, of random keys, each with its number among those of its key."""
-        for _ in range(count):
-            key = f"key.{random.randrange(keys)}"  # noqa: S311  # nothing secret about it
-            self.sent[key] += 1
-            await self.pool.publish(
-                b"%d" % self.sent[key], exchange=self.exchange, routing_key=key
-            )
+        async with self.pool.channel() as channel:  # which keeps the order
+            for _ in range(count):
+                key = f"key.{random.randrange(keys)}"  # nothing secret about it
+                self.sent[key] += 1
+                channel.publish_nowait(
+                    b"%d" % self.sent[key], exchange=self.exchange, routing_key=key
+                )
+
+    @contextmanager
+    def noting_faults(self) -> Iterator[None]:
+        """Keep what the witness objects to: who handles a message must not raise."""
+        try:
+            yield
+        except AssertionError as error:
+            self.faults.append(error)
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Look again and again; the test's own time limit ends it, or what the witness sees."""
+        while True:
+            for fault in self.faults:
+                raise fault
+            if is_so():
+                return
+            await asyncio.sleep(0.01)
+
+    async def more_are_handled(self, count: int) -> None:
+        """Wait until so many more messages are handled."""
+        enough = self.handled + count
+        await self.until(lambda: self.handled >= enough)
 
     @asynccontextmanager
     async def member(self, name: str, url: str | None = None) -> AsyncIterator[PartitionMember]:
         """Have a member, on a connection of its own, until the end of a block."""
 
         async def handle(message: Message) -> None:
-            self.witness.begins(name, message.routing_key, int(message.body))
+            key, number = message.routing_key, int(message.body)
+            with self.noting_faults():
+                self.witness.begins(name, key, number)
             if self.longest:
-                await asyncio.sleep(random.uniform(0, self.longest))  # noqa: S311
-            self.witness.ends(name, message.routing_key, int(message.body))
+                await asyncio.sleep(random.uniform(0, self.longest))
+            with self.noting_faults():
+                self.witness.ends(name, key, number)
             self.handled += 1
             message.ack()
 
@@ -79,7 +99,7 @@ class Setting:
 
     async def all_is_done(self) -> None:
         """Wait until everything that was sent is handled."""
-        await until(lambda: self.witness.has_seen(self.sent))
+        await self.until(lambda: self.witness.has_seen(self.sent))
 
 
 @pytest.fixture
@@ -101,6 +121,7 @@ async def balanced(setting: Setting, *members: PartitionMember) -> None:
         )
 
     while not await is_so():
+        await setting.until(lambda: True)
         await asyncio.sleep(0.05)
     assert sorted(n for each in members for n in each.assigned) == list(range(8))
 
@@ -128,23 +149,16 @@ async def test_members_have_equal_shares_whoever_comes_and_goes(setting: Setting
 
 async def test_every_key_keeps_its_order_and_is_at_one_member_at_a_time(setting: Setting) -> None:
     """Members come and go in good order all the time: nothing is even begun twice."""
-    is_over = False
 
     async def come_and_go(name: str) -> None:
         for turn in range(4):
             async with setting.member(f"{name}{turn}"):
-                begun = setting.handled
-                await until(lambda: setting.handled >= begun + 60)
+                await setting.more_are_handled(80)
 
-    async def keep_publishing() -> None:
-        while not is_over:
-            await setting.publish(10)
-
-    publishing = asyncio.create_task(keep_publishing())
+    await setting.publish(900)
+    await setting.publish(900)  # so that members have unread messages whenever one steps back
     async with setting.member("stays"):
         await asyncio.gather(*(come_and_go(name) for name in "abc"))
-        is_over = True
-        await publishing
         await setting.all_is_done()
     assert setting.witness.replays() == {}
 
