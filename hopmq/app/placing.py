@@ -78,14 +78,11 @@ def _place_of_group(
     if exchange is None:
         raise DeclarationError(f"{group!r} needs an exchange= whose messages it shares")
     name = group.queue_name(exchange.name)
-    by_publisher = group.hashed_by == "publisher" and not bindings
-    keys = () if by_publisher else _keys(exchange, bindings, name)
+    keys = _keys(exchange, bindings, name) if group.is_bound or bindings else ()
     bound = tuple(_binding(exchange, name, key) for key in keys)
-    topology = group.topology(exchange, bound)
-    own = next((each for each in topology.queues if each.name == name), None)
     return Place(
-        queue=own or Queue(name),
-        topology=topology,
+        queue=group.queue(name),
+        topology=group.topology(exchange, bound),
         pattern=_pattern(keys, name),
         exchange=exchange,
         bindings=bound,

@@ -99,6 +99,14 @@ class Router:
             batch.check_prefetch(prefetch, concurrency)
         if order_by is not None:
             key_of(order_by)  # which raises what is wrong with it
+        if group is not None and group.partitions is not None:
+            _check_partitioned(
+                concurrency=concurrency > 1 or None,
+                order_by=order_by,
+                batch=batch,
+                priority=priority,
+                arguments=arguments,
+            )
 
         def declare(function: F) -> F:
             declaration = ConsumerDeclaration(
@@ -228,3 +236,12 @@ def _check(ack: str, prefetch: int, concurrency: int) -> None:
     check_prefetch(prefetch)
     if concurrency < 1:
         raise DeclarationError("concurrency is at least 1")
+
+
+def _check_partitioned(**given: object) -> None:
+    wrong = [f"{name}=" for name, value in given.items() if value is not None]
+    if wrong:
+        raise DeclarationError(
+            "of each partition of a group one message is handled at a time, in order: leave out "
+            + ", ".join(wrong)
+        )

@@ -3,14 +3,23 @@
 import asyncio
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from hopmq.app.errors import DeclarationError
 from hopmq.app.messaging import Messaging
 from hopmq.bindings import Binding
 from hopmq.entities import Exchange, Queue
+from hopmq.errors import ClosedError
 
 E = TypeVar("E", Exchange, Queue)
+
+_PLUGINS: Final = {
+    "x-consistent-hash": (
+        "run `rabbitmq-plugins enable rabbitmq_consistent_hash_exchange` on every node, or have "
+        "publishers choose the partition: Group(..., hashed_by='publisher')"
+    ),
+}
+"""What helps against a type of exchange that is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +58,9 @@ class Topology:
         Raises:
             PreconditionFailedError: Something exists with other properties; the text says which.
             AccessRefusedError: The user may not.
+            DeclarationError: The broker lacks the plugin that an exchange is of.
         """
-        await _all(messaging.declare_exchange(each) for each in self.exchanges)
+        await _all(_declare_exchange(messaging, each) for each in self.exchanges)
         await _all(messaging.declare_queue(each) for each in self.queues)
         await _all(_bind(messaging, each) for each in self.bindings)
 
@@ -64,6 +74,19 @@ def _once(entities: tuple[E, ...]) -> tuple[E, ...]:
                 f"{each.name!r} is declared twice, with different properties: {same!r} and {each!r}"
             )
     return tuple(found.values())
+
+
+async def _declare_exchange(messaging: Messaging, exchange: Exchange) -> None:
+    try:
+        await messaging.declare_exchange(exchange)
+    except ClosedError as error:
+        remedy = _PLUGINS.get(exchange.type)
+        if remedy is None or "unknown exchange type" not in str(error):
+            raise
+        raise DeclarationError(
+            f"exchange {exchange.name!r}: the broker has no exchanges of type {exchange.type!r}; "
+            f"{remedy}"
+        ) from error
 
 
 async def _bind(messaging: Messaging, binding: Binding) -> None:

@@ -11,7 +11,7 @@ from hopmq.app.topology import Topology
 from hopmq.bindings import Binding
 from hopmq.entities import Exchange, Queue
 from hopmq.errors import UsageError
-from hopmq.typedefs import FieldTable
+from hopmq.typedefs import FieldTable, FieldValue
 from hopmq.values import Value
 
 HashedBy = Literal["broker", "publisher"]
@@ -162,9 +162,22 @@ class Group(Value):
         name = self.queue_name(exchange.name)
         return Topology(
             exchanges=(exchange,),
-            queues=(self._queue(name, self.arguments),),
+            queues=(self.queue(name),),
             bindings=_leading_to(name, "queue", bindings),
         )
+
+    def queue(self, name: str) -> Queue:
+        """Return a queue as the group has them, of another name maybe."""
+        if self.is_broadcast:
+            return Queue(
+                name, durable=False, exclusive=True, auto_delete=True, arguments=self.arguments
+            )
+        own: dict[str, FieldValue] = {"x-queue-type": self.kind}
+        if self.partitions is not None:
+            own["x-single-active-consumer"] = True
+            if self.kind == "quorum":
+                own["x-delivery-limit"] = _DELIVERY_LIMIT
+        return Queue(name, arguments={**own, **self.arguments})
 
     async def join(
         self, messaging: Messaging, exchange: Exchange, bindings: Iterable[Binding] = ()
@@ -175,10 +188,7 @@ class Group(Value):
             ResourceLockedError: Another member has the name.
         """
         name = "" if self.member is None else f"{self.queue_name(exchange.name)}.{self.member}"
-        queue = Queue(
-            name, durable=False, exclusive=True, auto_delete=True, arguments=self.arguments
-        )
-        info = await messaging.declare_queue(queue)
+        info = await messaging.declare_queue(self.queue(name))
         await Topology(bindings=_leading_to(info.name, "queue", bindings)).declare(messaging)
         return info.name
 
@@ -192,8 +202,6 @@ class Group(Value):
                 "there is nothing to bind"
             )
         name = self.exchange_name(exchange.name)
-        limit: FieldTable = {"x-delivery-limit": _DELIVERY_LIMIT} if self.kind == "quorum" else {}
-        arguments = {"x-single-active-consumer": True, **limit, **self.arguments}
         header: FieldTable = {} if self.hash_on is None else {"hash-header": self.hash_on}
         spreading = Exchange(name, "x-consistent-hash" if by_broker else "direct", arguments=header)
         queues = self.partition_names(exchange.name)
@@ -208,12 +216,9 @@ class Group(Value):
                 spreading,
                 Exchange.fanout(self.members_name(exchange.name)),
             ),
-            queues=tuple(self._queue(queue, arguments) for queue in queues),
+            queues=tuple(map(self.queue, queues)),
             bindings=spread + _leading_to(name, "exchange", bindings),
         )
-
-    def _queue(self, name: str, arguments: FieldTable) -> Queue:
-        return Queue(name, arguments={"x-queue-type": self.kind, **arguments})
 
 
 def _leading_to(

@@ -84,6 +84,8 @@ class Handling:
                     raise
                 if self._in_place and isinstance(error, Postpone):
                     await sleep(self._clock, error.seconds)
+                    if self._is_lost(message):
+                        return
                     context.provided = None
                     continue
                 pause = self._pause_before_next(context, error)
@@ -92,6 +94,8 @@ class Handling:
                     return
                 if pause:
                     await sleep(self._clock, pause)
+                if self._is_lost(message):
+                    return
                 context.begin_again()
             else:
                 break
@@ -130,6 +134,17 @@ class Handling:
             _ack([each for index, each in enumerate(messages) if index not in failures])
         for index, failure in failures.items():
             await self._give_up(self._context([messages[index]]), messages[index], failure)
+
+    def _is_lost(self, message: Message) -> bool:
+        """Return whether the broker has taken a message back, and may have given it to another."""
+        is_lost = self._settles and message.settled
+        if is_lost:
+            logger.info(
+                "consumer %r: a failed message is not tried again here: its channel is lost, or "
+                "the handler has settled it",
+                self._consumer.name,
+            )
+        return is_lost
 
     def _context(self, messages: Sequence[Message]) -> ConsumeContext:
         return ConsumeContext(messages, self._consumer, self._app)

@@ -1,11 +1,7 @@
-"""What tests of groups share: a time limit, a pool, entities that are deleted, nothing left behind."""
+"""What tests of groups share: a pool, entities that are deleted, nothing left behind."""
 
 import asyncio
-import inspect
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import wraps
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,37 +11,6 @@ from hopmq.app.groups import Group
 from hopmq.app.topology import Topology
 from hopmq.bindings import Binding
 from pool.conftest import opened
-
-TIME_LIMIT = 60.0
-"""Seconds for one test; a loaded machine and processes that start included."""
-
-_HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bound every asynchronous test of this folder."""
-    for item in items:
-        if (
-            isinstance(item, pytest.Function)
-            and _HERE in item.path.parents
-            and inspect.iscoroutinefunction(item.obj)
-        ):
-            item.obj = _bounded(item.obj)
-
-
-def _bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    @wraps(test)
-    async def bounded(**arguments: Any) -> None:  # Any: whatever the test asks for
-        async with asyncio.timeout(TIME_LIMIT):
-            await test(**arguments)
-
-    return bounded
-
-
-@pytest.fixture(autouse=True)
-def _client_alone_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what an embedded broker tells apart from what the client tells."""
-    monkeypatch.setattr(logging.getLogger("hopmq.broker"), "disabled", True)
 
 
 @pytest.fixture(autouse=True)

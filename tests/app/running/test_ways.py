@@ -212,6 +212,18 @@ async def test_a_partitioned_group_hashed_by_its_publishers(
         ({}, "a queue, or a group"),
         ({"group": Group("g")}, "needs an exchange"),
         ({"group": Group("g"), "exchange": "x", "queue": "q"}, "leave queue out"),
+        (
+            {"group": Group("g", partitions=2), "exchange": "x", "order_by": "routing_key"},
+            "leave out order_by=",
+        ),
+        (
+            {"group": Group("g", partitions=2), "exchange": "x", "concurrency": 2, "priority": 1},
+            "leave out concurrency=, priority=",
+        ),
+        (
+            {"group": Group("g", partitions=2), "exchange": "x", "batch": Batch(2)},
+            "leave out batch=",
+        ),
     ],
 )
 def test_groups_that_cannot_be_meant_are_refused_at_once(
