@@ -26,8 +26,8 @@ class AppValue:
         self, open_: Callable[[Opened], Awaitable[Any]], function: Callable[..., Any]
     ) -> None:
         """Have a value to be opened, by a function."""
-        self.open = open_
-        self.function = function
+        self.open: Callable[[Opened], Awaitable[Any]] = open_
+        self.function: Callable[..., Any] = function
         self.value: Any = None
 
 
