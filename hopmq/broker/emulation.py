@@ -36,6 +36,8 @@ class Emulation:
         delayed_retry: Whether quorum queues know `x-delayed-retry-type`.
         quorum_priorities: Levels of priority that a quorum queue has; 1 for none.
         strict_priorities: Whether a quorum queue serves higher priorities first, always.
+        levels_expire: Whether each priority of a quorum queue expires at a head of its own, and what came
+            back at another, rather than at the one head of the queue.
         exchanges_survive: Whether exchanges outlive a restart though they are not durable; and
             whether auto-delete ones, durable or not, do not when it took their last binding.
         past_follows: Whether a dead message's next queue knows that it was delivered before:
@@ -82,6 +84,7 @@ class Emulation:
     delayed_retry: bool
     quorum_priorities: int
     strict_priorities: bool
+    levels_expire: bool
     exchanges_survive: bool
     past_follows: Literal["nowhere", "quorum", "everywhere"]
     property_bytes: bool
@@ -127,6 +130,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         delayed_retry=False,
         quorum_priorities=1,
         strict_priorities=False,
+        levels_expire=False,
         exchanges_survive=False,
         past_follows="nowhere",
         property_bytes=False,
@@ -167,6 +171,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         delayed_retry=False,
         quorum_priorities=2,
         strict_priorities=False,
+        levels_expire=False,
         exchanges_survive=False,
         past_follows="quorum",
         property_bytes=False,
@@ -207,6 +212,7 @@ _EMULATIONS: Final[dict[str, Emulation]] = {
         delayed_retry=True,
         quorum_priorities=32,
         strict_priorities=True,
+        levels_expire=True,
         exchanges_survive=True,
         past_follows="everywhere",
         property_bytes=True,

@@ -9,7 +9,7 @@ from hopmq.wire import Delivery, Properties
 from parity.channel import ChannelDriver
 from parity.closed import Closed
 from parity.driver import Peer
-from parity.queues import SHORT, both_kinds, declare_kind, drain_soon, fill, has_count
+from parity.queues import SHORT, both_kinds, declare_kind, drain_soon, fill, get_soon, has_count
 from parity.waiting import pass_time
 
 TTL = 100
@@ -65,6 +65,35 @@ async def test_the_head_is_what_expires(channel: ChannelDriver, name: str, kind:
     assert message is not None
     assert message.body == b"forever"
     await has_count(channel, name, 0)
+
+
+HAS_HEADS = {"4.3"}
+"""Releases whose quorum queues have a head for each priority, and one for what came back."""
+
+
+@pytest.mark.parametrize("first, second", [(9, 0), (9, 5), (0, 9), (5, 6)])
+async def test_a_quorum_queue_may_have_a_head_for_each_priority(
+    channel: ChannelDriver, name: str, release: str, first: int, second: int
+) -> None:
+    await declare_kind(channel, name, "quorum")
+    await fill(channel, name, b"forever", priority=first)
+    await fill(channel, name, b"short", priority=second, expiration=str(TTL))
+    await pass_time(TTL / 1000 + SHORT)
+    goes_before = release == "4.0" and first <= 4 < second
+    assert await channel.count(name) == (1 if release in HAS_HEADS or goes_before else 2)
+
+
+async def test_a_quorum_queue_may_have_a_head_for_what_came_back(
+    channel: ChannelDriver, name: str, release: str
+) -> None:
+    await declare_kind(channel, name, "quorum", {"x-delivery-limit": 10})
+    await fill(channel, name, b"forever")
+    message = await get_soon(channel, name, no_ack=False)
+    channel.reject(message.delivery_tag)
+    await has_count(channel, name, 1)
+    await fill(channel, name, b"short", expiration=str(TTL))
+    await pass_time(TTL / 1000 + SHORT)
+    assert await channel.count(name) == (1 if release in HAS_HEADS else 2)
 
 
 @both_kinds

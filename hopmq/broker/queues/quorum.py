@@ -11,7 +11,7 @@ from hopmq.broker.property_list import Field, number, with_added
 from hopmq.broker.queues.backlog import Backlog
 from hopmq.broker.queues.classic import ClassicQueue
 from hopmq.broker.queues.consumer_arguments import check_arguments
-from hopmq.broker.queues.queue import DELIVERY_LIMIT, Comeback, Declaration
+from hopmq.broker.queues.queue import DELIVERY_LIMIT, EXPIRED, Comeback, Declaration
 from hopmq.broker.queues.quorum_backlog import QuorumBacklog
 from hopmq.broker.queues.roster import Roster
 from hopmq.broker.queues.settings import (
@@ -171,6 +171,21 @@ class QuorumQueue(ClassicQueue):
         self.dispatch()
         if self.settings.is_bounded:
             self._drop_beyond_limits()
+
+    def _drop_expired(self) -> None:
+        """Drop what has expired, at one head or at several; wake up when the next one there does."""
+        backlog = self._backlog
+        if not self.vhost.emulation.levels_expire or not isinstance(backlog, QuorumBacklog):
+            super()._drop_expired()
+            return
+        now = self.vhost.clock.time()
+        while (entry := backlog.pop_expired(now)) is not None:
+            self._bytes -= entry.size
+            self._bury(entry, EXPIRED)
+        soonest = backlog.soonest_expiry()
+        if soonest is not None:
+            self._wake_at(soonest)
+        self._expiring = bool(backlog)
 
     # --- dying -----------------------------------------------------------------------------
 

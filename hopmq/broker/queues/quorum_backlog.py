@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from hopmq.broker.message import PRIORITY, Entry
 from hopmq.wire import Published
@@ -95,6 +95,23 @@ class QuorumBacklog:
         self.property_bytes -= len(entry.message.raw_properties)
         return entry
 
+    def pop_expired(self, now: float) -> Entry | None:
+        """Take a message that has expired and comes first in its level, or of what came back."""
+        for line in self._lines():
+            head = line[0]
+            if isinstance(head, Entry) and head.expires_at is not None and head.expires_at <= now:
+                self._size -= 1
+                self.property_bytes -= len(head.message.raw_properties)
+                line.popleft()
+                return head
+        return None
+
+    def soonest_expiry(self) -> float | None:
+        """Return when the next of those that come first expires; None for never."""
+        heads = (line[0] for line in self._lines())
+        times = [each.expires_at for each in heads if isinstance(each, Entry)]
+        return min((each for each in times if each is not None), default=None)
+
     def clear(self) -> None:
         """Forget everything."""
         self._returned.clear()
@@ -102,6 +119,11 @@ class QuorumBacklog:
             level.clear()
         self._size = 0
         self.property_bytes = 0
+
+    def _lines(self) -> Iterator[deque[Any]]:  # of entries, or of messages and entries
+        """Iterate over what came back, and the levels, wherever there is something."""
+        lines: list[deque[Any]] = [self._returned, *self._levels]
+        return (line for line in lines if line)
 
     def _add(self, message: Published, one: Entry | Published) -> None:
         level = self._level_of(message)
