@@ -4,6 +4,7 @@ from hopmq.app.retry.backoff import Constant, Exponential, Linear
 from hopmq.app.retry.delays import Delays, publish_delayed, seconds_until
 from hopmq.app.retry.failures import Failures, topology_of_failures
 from hopmq.app.retry.parked import Parked
+from hopmq.app.retry.parking import Parking
 from hopmq.app.retry.policy import Retry
 from hopmq.app.retry.verdicts import Drop, Park, Postpone, RetryAfter, Verdict
 
@@ -16,6 +17,7 @@ __all__ = [
     "Linear",
     "Park",
     "Parked",
+    "Parking",
     "Postpone",
     "Retry",
     "RetryAfter",

@@ -12,7 +12,8 @@ from hopmq.typedefs import FieldTable, FieldValue, Timestamp
 from hopmq.wire import Properties
 
 _OURS: Final = ("hopmq-delay-", "hopmq-park-")
-_OF_BROKER: Final = frozenset({"x-delivery-count", "x-acquired-count"})
+OF_BROKER: Final = frozenset({"x-delivery-count", "x-acquired-count"})
+"""What a quorum queue writes into the headers of what it delivers again."""
 _DEATHS: Final = "x-death"
 _ENDS: Final = ("x-first-death-", "x-last-death-")
 _OF_FAILURE: Final = frozenset(
@@ -38,7 +39,7 @@ def cleaned(headers: FieldTable) -> dict[str, FieldValue]:
     kept = {
         name: value
         for name, value in headers.items()
-        if not name.startswith(_OURS) and name not in _OF_BROKER
+        if not name.startswith(_OURS) and name not in OF_BROKER
     }
     deaths = kept.get(_DEATHS)
     if isinstance(deaths, list):

@@ -7,7 +7,7 @@ from typing import Final
 
 from hopmq.app import header_names as names
 from hopmq.app.errors import DeclarationError
-from hopmq.app.retry.copies import count_of, forgiven
+from hopmq.app.retry.copies import OF_BROKER, count_of, forgiven
 from hopmq.app.topology import Topology
 from hopmq.bindings import Binding
 from hopmq.client.message import Message
@@ -60,7 +60,7 @@ class Parked(Value):
         exchange: Where it was published to at first.
         routing_key: With which key.
         body: The payload.
-        headers: All headers, as they are in the parking queue.
+        headers: All headers, as they are in the parking queue, but for what the broker counts.
     """
 
     id: str
@@ -88,7 +88,7 @@ def parked_of(message: Message) -> Parked:
         exchange=str(headers.get(names.EXCHANGE, message.exchange)),
         routing_key=message.routing_key,
         body=message.body,
-        headers=headers,
+        headers={name: headers[name] for name in headers if name not in OF_BROKER},
     )
 
 

@@ -60,12 +60,18 @@ class Work:
         traceback: TracebackType | None,
     ) -> None:
         """Stop all workers."""
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stop all workers, and wait until they have ended."""
         for consumer in self._consumers:
             await consumer.cancel()
+            await consumer.wait_closed()
+        self._consumers.clear()
 
     async def delete(self) -> None:
         """Leave nothing of the queue behind."""
-        await self.__aexit__(None, None, None)
+        await self.stop()
         for name in (self.queue.name, f"{self.queue.name}.parked"):
             try:
                 await self.pool.delete_queue(name)
