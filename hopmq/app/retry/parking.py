@@ -7,7 +7,6 @@ from typing import Final, TypeAlias
 from weakref import WeakValueDictionary
 
 from hopmq.app import header_names as names
-from hopmq.app.clock import Clock, LoopTime, sleep
 from hopmq.app.messaging import Messaging
 from hopmq.app.retry.aside import give_back
 from hopmq.app.retry.copies import copied, forgiven
@@ -24,7 +23,14 @@ _Messages: TypeAlias = list[Message]
 _AT_ONCE: Final = 100
 """Messages that are fetched by one look."""
 _PAUSE: Final = 0.1
-"""Seconds between attempts to be the one who works on a parking queue."""
+"""Seconds between attempts to be the one who works on a parking queue.
+
+Here and below time is the event loop's, since it is not the application that waits for it to pass.
+"""
+_FEW: Final = 25
+_MOMENT: Final = 0.005
+_LOOKS: Final = 100
+"""How many messages are given back at a time, and how often it is looked whether they are there."""
 _EVERYTHING: Final = 1 << 62
 
 _locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
@@ -45,7 +51,6 @@ class Parking:
         queue: Queue | str,
         *,
         patience: float = 10.0,
-        clock: Clock | None = None,
     ) -> None:
         """Work on what was parked of `queue`.
 
@@ -53,13 +58,11 @@ class Parking:
             messaging: A pool, for example.
             queue: The queue that the messages came from.
             patience: Seconds to wait for others that work on the same messages.
-            clock: Where time is taken from.
         """
         self.queue: str = name_of(queue)
         self._parked = parked_queue(self.queue).name
         self._messaging = messaging
         self._patience = patience
-        self._clock = clock or LoopTime()
 
     async def count(self) -> int:
         """Return how many messages are parked, but for those that somebody has in hand.
@@ -162,6 +165,7 @@ class Parking:
             try:
                 yield self._taking(channel, taken, min(limit, await self.count()))
                 await self._take_all_that_came_back(channel, taken)
+                await self._return_in_order(taken)
             finally:
                 for message in taken:
                     give_back(message)
@@ -190,6 +194,26 @@ class Parking:
                 return
             taken.extend(found)
 
+    async def _return_in_order(self, taken: _Messages) -> None:
+        """Give back what was not settled, a few at a time.
+
+        Of more than 32 commands that have not been carried out, RabbitMQ puts those beyond together and
+        turns them round (quorum queues, `quorum_commands_soft_limit`).
+        """
+        unsettled = [each for each in taken if not each.settled]
+        while unsettled:
+            some, unsettled = unsettled[:_FEW], unsettled[_FEW:]
+            ready = await self.count() + len(some)
+            for message in some:
+                give_back(message)
+            await self._until_ready(ready)
+
+    async def _until_ready(self, count: int) -> None:
+        for _ in range(_LOOKS):
+            if await self.count() >= count:
+                return
+            await asyncio.sleep(_MOMENT)
+
     async def _next(self, channel: Channel, count: int) -> _Messages:
         gets = (channel.get(self._parked) for _ in range(count))
         return [each for each in await asyncio.gather(*gets) if each is not None]
@@ -208,16 +232,17 @@ class Parking:
                 await self._messaging.delete_queue(name)
 
     async def _take(self, sign: Queue) -> None:
-        end = self._clock.time() + self._patience
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._patience
         while True:
             try:
                 await self._messaging.declare_queue(sign)
             except ResourceLockedError:
-                if self._clock.time() >= end:
+                if loop.time() >= end:
                     raise
             else:
                 return
-            await sleep(self._clock, _PAUSE)
+            await asyncio.sleep(_PAUSE)
 
 
 def _any(parked_id: str) -> bool:

@@ -40,15 +40,15 @@ async def test_a_parked_message_says_what_happened(real_work: Work) -> None:
 
 
 async def test_looking_leaves_everything_in_place(real_work: Work) -> None:
-    bodies = [b"%d" % number for number in range(30)]
+    bodies = [b"%d" % number for number in range(150)]
     parking = await park(real_work, *bodies)
-    for limit, expected in [(10, bodies[:10]), (100, bodies), (3, bodies[:3]), (0, [])]:
+    for limit, expected in [(40, bodies[:40]), (200, bodies), (3, bodies[:3]), (0, [])]:
         assert [each.body for each in await parking.list(limit)] == expected
     third = (await parking.list())[2]
     assert await parking.show(third.id) == third
     assert await parking.show("nobody") is None
-    assert [each.body for each in await parking.list()] == bodies
-    assert await parking.count() == 30
+    assert [each.body for each in await parking.list(200)] == bodies
+    assert await parking.count() == 150
 
 
 async def test_looking_often_costs_no_message(real_work: Work) -> None:

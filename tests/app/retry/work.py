@@ -93,8 +93,7 @@ class Work:
         await failures.prepare()
 
         async def handle(message: Message) -> None:
-            nobody: Any = None
-            context = ConsumeContext((message,), nobody, nobody)
+            context = self.context(message)
             number = failures.attempt_of(message)
             attempt = Attempt(message.body, number, self.clock.time(), message)
             error = fails(message, number)
@@ -108,6 +107,12 @@ class Work:
 
         self._consumers.append(await pool.consume(self.queue.name, handle, concurrency=concurrency))
         return failures
+
+    @staticmethod
+    def context(message: Message) -> ConsumeContext:
+        """Return what handlers are told, of no application."""
+        nobody: Any = None
+        return ConsumeContext((message,), nobody, nobody)
 
     async def publish(self, body: bytes = b"work", **options: Any) -> None:
         """Give it something to do."""
