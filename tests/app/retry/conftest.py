@@ -1,12 +1,7 @@
-"""What tests of retries share: a time limit, workers that fail, a broker on a turned clock."""
+"""What tests of retries share: workers that fail, and brokers on a turned clock."""
 
-import asyncio
-import inspect
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import wraps
-from pathlib import Path
-from typing import Any, get_args
+from collections.abc import AsyncIterator
+from typing import get_args
 
 import pytest
 
@@ -17,37 +12,6 @@ from hopmq.app.clock import LoopTime
 from hopmq.broker import Broker
 from hopmq.broker.emulation import Release
 from hopmq.testing import TurnedClock
-
-TIME_LIMIT = 60.0
-"""Seconds for one test; a loaded machine and delays of a real broker included."""
-
-_HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bound every asynchronous test of this folder."""
-    for item in items:
-        if (
-            isinstance(item, pytest.Function)
-            and _HERE in item.path.parents
-            and inspect.iscoroutinefunction(item.obj)
-        ):
-            item.obj = _bounded(item.obj)
-
-
-def _bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    @wraps(test)
-    async def bounded(**arguments: Any) -> None:  # Any: whatever the test asks for
-        async with asyncio.timeout(TIME_LIMIT):
-            await test(**arguments)
-
-    return bounded
-
-
-@pytest.fixture(autouse=True)
-def _client_alone_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging.getLogger("hopmq.broker"), "disabled", True)
-
 
 # --- time that is turned: embedded brokers, and no waiting ---------------------------------------
 

@@ -15,7 +15,7 @@ ERROR_ = ValueError("no such customer")
     [
         (Exponential(1, 60), [0, 1, 3, 7, 15]),
         (Exponential(0.125, 0.5), [0, 0.125, 0.375, 0.875, 1.375]),
-        (Constant(86_400.125), [0, 86_400.125, 172_800.25, 259_200.375, 345_600.5]),
+        (Constant(3600.125), [0, 3600.125, 7200.25, 10_800.375, 14_400.5]),
         (Linear(10.625, 30), [0, 10.625, 31.875, 61.875, 91.875]),
         (Constant(0), [0, 0, 0, 0, 0]),
     ],
@@ -26,7 +26,7 @@ async def test_attempts_are_made_at_the_declared_times(
 ) -> None:
     await work.fail(always(ERROR_), Retry(attempts=5, backoff=backoff))
     await work.publish()
-    await clock.advance(400_000)
+    await clock.advance(20_000)
     assert work.when() == pytest.approx(when)
     assert [each.number for each in work.attempts] == [1, 2, 3, 4, 5]
     parked = await work.parked()
