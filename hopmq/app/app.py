@@ -4,7 +4,12 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    nullcontext,
+)
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar, overload
@@ -109,6 +114,7 @@ class App(Router):
         self._state: AppState = "new"
         self._run: Run | None = None
         self._around: AsyncExitStack | None = None
+        self._asking: Callable[[], AbstractContextManager[None]] = nullcontext
         self._changing = asyncio.Lock()
         self.declared.outlet.opens_into(self._sender)
 
@@ -281,17 +287,18 @@ class App(Router):
             CallUnknownError: The link was lost; the endpoint may have worked.
             PayloadError: The payload cannot be encoded, or the answer not be read.
         """
-        return await self._running().ask(
-            endpoint,
-            payload,
-            returns=returns,
-            exchange=exchange,
-            headers=headers,
-            content_type=content_type,
-            content_encoding=content_encoding,
-            timeout=timeout,
-            idempotent=idempotent,
-        )
+        with self._asking():
+            return await self._running().ask(
+                endpoint,
+                payload,
+                returns=returns,
+                exchange=exchange,
+                headers=headers,
+                content_type=content_type,
+                content_encoding=content_encoding,
+                timeout=timeout,
+                idempotent=idempotent,
+            )
 
     # --- beginning and ending ------------------------------------------------------------------
 
@@ -409,22 +416,26 @@ class App(Router):
         clock: Clock,
         around: ConsumeMiddleware,
         record: PublishMiddleware,
+        asking: Callable[[], AbstractContextManager[None]],
         overrides: Mapping[Callable[..., Any], Callable[..., Any]],
     ) -> Callable[[], None]:
         """Run on something else from the next start on, until what is returned is called."""
         if self._run is not None:
             raise UsageError("the application runs: test it where it does not")
         declared, own_overrides = self.declared, self.overrides
-        before = (self._source, self.clock, self._publish_middleware)
+        before = (self._source, self.clock, self._publish_middleware, self._declares)
         middleware = declared.middleware
         self._source = source
         self.clock = clock
+        self._declares = True  # on that broker, nobody else does
+        self._asking = asking
         self._publish_middleware = (*self._publish_middleware, record)
         declared.middleware = (around, *middleware)
         self.overrides = {**own_overrides, **overrides}
 
         def restore() -> None:
-            self._source, self.clock, self._publish_middleware = before
+            self._source, self.clock, self._publish_middleware, self._declares = before
+            self._asking = nullcontext
             declared.middleware = middleware
             self.overrides = own_overrides
 

@@ -1,5 +1,6 @@
 """Testing applications: on an embedded broker, in this process, at a time that is turned."""
 
+import asyncio
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from hopmq.app.context import CallNext, PublishContext
 from hopmq.app.running.own_channels import OwnChannels
 from hopmq.app.running.source import OwnPool
 from hopmq.app.sending import Sender
-from hopmq.app.turned_time import AtWork, CountedClock
+from hopmq.app.turned_time import AtWork, WatchedClock
 from hopmq.broker import Broker
 from hopmq.client.connection import Connection
 from hopmq.client.message import Message
@@ -30,8 +31,9 @@ T = TypeVar("T")
 
 _SERIAL: Final = itertools.count(1)
 _DELAYS: Final = "hopmq.delay."
-_GRACE: Final = 0.5
-"""Seconds of real time that a handler has to end before its time limit is turned to."""
+_MOST_TURNS: Final = 10_000
+_SHORT: Final = 0.1
+"""Seconds that handlers have in the end when they are known to wait for what will not come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +86,8 @@ class AppTest:
         name = f"app-test-{next(_SERIAL)}"
         options: dict[str, Any] = {} if emulate is None else {"emulate": emulate}
         self.broker: Broker = Broker(name=name, host=None, clock=self.clock, **options)
-        self._time = CountedClock(self.clock)
         self._at_work = AtWork()
+        self._time = WatchedClock(self.clock, self._at_work)
         self._overrides = overrides
         self._patience = patience
         self._published: list[Published] = []
@@ -108,6 +110,7 @@ class AppTest:
                 self._time,
                 self._at_work,
                 self._record,
+                self._at_work.asking,
                 self._overrides,
             )
             await self.app.start()
@@ -127,9 +130,10 @@ class AppTest:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Drain the application and stop the broker."""
+        """Drain the application and stop the broker; handlers that wait still are cut off."""
+        waits = len(self._at_work) or self._time.sleeping
         try:
-            await self.app.drain()
+            await self.app.drain(_SHORT if waits else None)
         finally:
             await self._end()
 
@@ -160,37 +164,41 @@ class AppTest:
 
         Raises:
             TimeoutError: A handler waits for something other than messages and this clock, for
-                longer than `patience` seconds by the real one.
+                longer than `patience` seconds by the real one; or there is no end to it.
         """
         await self._rest()
-        while self._is_something_due():
-            due = self.clock.next_deadline()
+        for _ in range(_MOST_TURNS):
+            due = self.clock.next_deadline() if self._is_something_due() else None
             if due is None:
                 return
             await self.clock.advance_to(due)
             await self._rest()
+        raise TimeoutError(f"not at rest after {_MOST_TURNS} turns of the clock")
 
     async def _rest(self) -> None:
-        """Let everything happen that needs no time by this clock."""
+        """Let everything happen that needs no time by this clock.
+
+        A handler that waits for the world (a thread, a socket) is given real time. When it has
+        had enough of that, the time limits that stand around it are the next to happen, if any.
+        """
         await self.clock.settle()
-        while self._at_work.count > self._time.sleeping:
-            if self._time.is_watching:
-                # It may be cut off in the end, and may as well be about to end by itself.
-                if not await self._at_work.has_changed(min(self._patience, _GRACE)):
-                    return
-            elif not await self._at_work.has_changed(self._patience):
-                raise TimeoutError(
-                    f"a handler waits for more than {self._patience:g} seconds, and for nothing "
-                    "that this clock could bring about"
-                )
+        while self._at_work.waits_for_the_world:
+            if not await self._at_work.has_changed(self._patience):
+                self._at_work.give_up()
             await self.clock.settle()
+        given_up = self._at_work.given_up
+        if given_up and not self._time.pending:
+            raise TimeoutError(
+                f"after {self._patience:g} seconds the handler of {', '.join(given_up)} still waits "
+                "for something that neither messages nor the test's clock bring"
+            )
 
     def _is_something_due(self) -> bool:
         queues = self.broker.state.vhosts["/"].queues.values()
-        collected = sum(each.collected for each in self.app.consumers.values())
         return (
-            self._at_work.count > 0
-            or collected > 0
+            len(self._at_work) > 0
+            or self._time.sleeping > 0
+            or any(each.collected for each in self.app.consumers.values())
             or any(
                 queue.delayed or (queue.name.startswith(_DELAYS) and queue.ready)
                 for queue in queues
@@ -261,8 +269,21 @@ class AppTest:
         returns: Any = None,  # a type, or a form of one
         timeout: float = 30.0,  # noqa: ASYNC109  # travels with the request
     ) -> Any:
-        """Ask an endpoint of the application; see `App.request`."""
-        return await self.app.request(endpoint, payload, returns=returns, timeout=timeout)
+        """Ask an endpoint of the application; see `App.request`.
+
+        The clock is turned on as far as the answer needs it, or until `timeout` is over.
+        """
+        asking = asyncio.ensure_future(
+            self.app.request(endpoint, payload, returns=returns, timeout=timeout)
+        )
+        try:
+            await self._rest()
+            while not asking.done() and (due := self.clock.next_deadline()) is not None:
+                await self.clock.advance_to(due)
+                await self._rest()
+            return await asking
+        finally:
+            asking.cancel()
 
     @overload
     def published(

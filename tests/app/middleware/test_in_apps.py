@@ -48,7 +48,7 @@ async def test_a_handler_that_hangs_is_cut_off_and_its_message_parked() -> None:
         begun.append(number)
         await asyncio.Event().wait()
 
-    async with app.test() as t:
+    async with app.test(patience=0.1) as t:
         await t.publish(1, routing_key="orders")
         assert t.waiting("orders.parked") == 0
         await t.advance(5)

@@ -1,0 +1,521 @@
+"""`app.test()`: an application on a broker of its own, at a time that is turned."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import pytest
+
+import hopmq
+from hopmq import Exchange, Queue
+from hopmq.app import (
+    App,
+    Batch,
+    CallTimeoutError,
+    Constant,
+    ConsumeContext,
+    DeclarationError,
+    Depends,
+    Exponential,
+    NoEndpointError,
+    RemoteError,
+    Retry,
+    Router,
+    sleep,
+)
+from hopmq.app.middleware import RateLimit, Timeout
+
+SHOP = Exchange.topic("shop")
+
+
+@dataclass
+class Order:
+    """A payload."""
+
+    id: int
+
+
+@dataclass
+class Confirmed:
+    """What is published for each."""
+
+    id: int
+
+
+@pytest.fixture
+def app() -> App:
+    """Return an application without anything; nobody listens at its address."""
+    return App("amqp://nowhere.invalid", name="under test")
+
+
+def tasks() -> set[asyncio.Task[Any]]:
+    """Return what runs in this loop."""
+    return asyncio.all_tasks()
+
+
+# --- publishing --------------------------------------------------------------------------------
+
+
+async def test_a_handler_has_run_when_publish_returns(app: App) -> None:
+    seen = []
+
+    @app.consumer("orders")
+    async def handle(order: Order) -> None:
+        seen.append(order)
+
+    async with app.test() as t:
+        await t.publish(Order(1), routing_key="orders")
+        assert seen == [Order(1)]
+        assert t.waiting("orders") == 0
+
+
+async def test_a_plain_function_in_a_thread_has_run_too(app: App) -> None:
+    seen = []
+
+    @app.consumer("orders")
+    def handle(order: Order) -> None:
+        seen.append(order)
+
+    async with app.test() as t:
+        await t.publish(Order(1), routing_key="orders")
+        assert seen == [Order(1)]
+
+
+async def test_a_handler_that_waits_for_the_world_is_waited_for(app: App) -> None:
+    seen = []
+
+    @app.consumer("orders")
+    async def handle(order: Order) -> None:
+        await asyncio.to_thread(seen.append, order)
+
+    async with app.test() as t:
+        await t.publish(Order(1), routing_key="orders")
+        assert seen == [Order(1)]
+
+
+async def test_what_handlers_publish_is_known_and_what_the_test_publishes_is_not_among_it(
+    app: App,
+) -> None:
+    confirmed = app.publisher(Confirmed, exchange=SHOP, routing_key="order.confirmed")
+
+    @app.consumer("orders")
+    async def handle(order: Order) -> None:
+        await confirmed.publish(Confirmed(order.id), headers={"x-tenant": 7})
+        await app.publish(b"raw", exchange=SHOP, routing_key="raw", delay=60)
+
+    async with app.test() as t:
+        await t.publish(Order(1), routing_key="orders")
+        await t.publish(Order(2), routing_key="orders")
+        assert t.published(Confirmed) == [Confirmed(1), Confirmed(2)]
+        assert t.published(Order) == []
+        assert t.published(exchange="orders") == []
+        assert len(t.published(exchange="shop")) == 4
+        first, second = t.published(routing_key="order.confirmed")
+        assert (first.payload, first.body) == (Confirmed(1), b'{"id":1}')
+        assert first.properties.headers == {"x-tenant": 7}
+        assert first.properties.message_id != second.properties.message_id
+        assert first.delay is None
+        assert t.published(routing_key="raw")[0].delay == 60
+
+
+async def test_a_misspelt_routing_key_is_an_error(app: App) -> None:
+    async with app.test() as t:
+        with pytest.raises(hopmq.PublishReturnedError):
+            await t.publish(Order(1), routing_key="invoices")
+
+
+async def test_queues_hold_what_nobody_consumes(app: App) -> None:
+    app.consumer("orders")(_ignore)
+    async with app.test() as t:
+        await app.consumers["orders"].pause()
+        await t.publish(Order(1), routing_key="orders")
+        await t.drain()
+        assert t.waiting("orders") == 1
+        await app.consumers["orders"].resume()
+        await t.drain()
+        assert t.waiting("orders") == 0
+        with pytest.raises(hopmq.UsageError, match="'invoices'"):
+            t.waiting("invoices")
+
+
+async def test_all_is_declared_though_others_declare_it_in_production() -> None:
+    app = App("amqp://nowhere.invalid", declare=False)
+    app.consumer("orders", exchange=SHOP, bindings="order.*")(_ignore)
+    async with app.test() as t:
+        await t.publish(Order(1), exchange=SHOP, routing_key="order.placed")
+
+
+async def _ignore(order: Order) -> None:
+    """Take an order."""
+
+
+# --- retries and delays ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("emulate", ["3.10", "4.0", "4.3"])
+@pytest.mark.parametrize("backoff", [Exponential(10, 60), Constant(10)], ids=["ladder", "native"])
+async def test_retries_come_at_their_time(app: App, emulate: str, backoff: Any) -> None:
+    attempts = []
+
+    @app.consumer(Queue.quorum("orders"), retry=Retry(attempts=3, backoff=backoff))
+    async def handle(order: Order, context: ConsumeContext) -> None:
+        attempts.append(context.attempt)
+        raise ConnectionError("away")
+
+    async with app.test(emulate=emulate) as t:
+        assert t.broker.emulates == emulate
+        await t.publish(Order(1), routing_key="orders")
+        assert attempts == [1]
+        await t.advance(9.9)
+        assert attempts == [1]
+        await t.advance(0.3)
+        assert attempts == [1, 2]
+        await t.drain()
+        assert attempts == [1, 2, 3]
+        assert t.waiting("orders.parked") == 1
+
+
+async def test_a_message_is_handled_again_after_in_all_a_day(app: App) -> None:
+    when = []
+
+    @app.consumer("orders", retry=Retry(attempts=4, backoff=Constant(8 * 3600)))
+    async def handle(order: Order) -> None:
+        when.append(app.clock.wall())
+        if len(when) < 4:
+            raise ConnectionError("away")
+
+    async with app.test() as t:
+        await t.publish(Order(1), routing_key="orders")
+        await t.drain()
+        assert [round((each - when[0]) / 3600) for each in when] == [0, 8, 16, 24]
+        assert t.waiting("orders.parked") == 0
+
+
+async def test_what_is_published_later_is_delivered_when_it_is_due(app: App) -> None:
+    seen = []
+
+    @app.consumer("orders")
+    async def handle(order: Order) -> None:
+        seen.append(order.id)
+
+    async with app.test() as t:
+        await app.publish(Order(1), routing_key="orders", delay=timedelta(days=1))
+        await t.publish(Order(2), routing_key="orders", delay=60)
+        at = datetime.fromtimestamp(app.clock.wall() + 3600, UTC)
+        await t.publish(Order(3), routing_key="orders", at=at)
+        await t.advance(59.9)
+        assert seen == []
+        await t.advance(0.3)
+        assert seen == [2]
+        await t.advance(3600)
+        assert seen == [2, 3]
+        await t.drain()
+        assert seen == [2, 3, 1]
+
+
+async def test_drain_hands_over_a_batch_that_is_not_full(app: App) -> None:
+    batches = []
+
+    @app.consumer("orders", batch=Batch(10, 5))
+    async def handle(orders: list[Order]) -> None:
+        batches.append([order.id for order in orders])
+
+    async with app.test() as t:
+        await t.publish(Order(1), routing_key="orders")
+        await t.publish(Order(2), routing_key="orders")
+        assert batches == []
+        await t.drain()
+        assert batches == [[1, 2]]
+
+
+async def test_a_handler_sleeps_by_the_clock_that_is_turned(app: App) -> None:
+    seen = []
+
+    @app.consumer("orders", concurrency=2)
+    async def handle(order: Order) -> None:
+        await sleep(app.clock, 3600)
+        seen.append(order.id)
+
+    async with app.test() as t:
+        await t.publish(Order(1), routing_key="orders")
+        await t.publish(Order(2), routing_key="orders")
+        await t.advance(3599)
+        assert seen == []
+        await t.drain()
+        assert seen == [1, 2]
+
+
+async def test_middleware_go_by_the_clock_of_the_test_they_are_in(app: App) -> None:
+    seen = []
+
+    @app.consumer("orders", retry=None, middleware=[RateLimit(1, per=10), Timeout(60)])
+    async def handle(order: Order) -> None:
+        await sleep(app.clock, order.id)
+        seen.append(order.id)
+
+    for _ in range(2):
+        seen.clear()
+        async with app.test() as t:
+            for seconds in (1, 2, 100):
+                await t.publish(Order(seconds), routing_key="orders")
+            await t.advance(5)
+            assert seen == [1]
+            await t.drain()
+            assert seen == [1, 2]
+            assert t.waiting("orders.parked") == 1
+
+
+async def test_a_time_limit_leaves_a_handler_its_time_and_ends_one_that_hangs(app: App) -> None:
+    never, seen = asyncio.Event(), []
+
+    @app.consumer("orders", retry=None, middleware=[Timeout(60)])
+    async def handle(order: Order) -> None:
+        if order.id == 1:
+            await asyncio.to_thread(seen.append, order.id)
+        else:
+            await never.wait()
+
+    async with app.test() as t:
+        await t.publish(Order(1), routing_key="orders")
+        assert seen == [1]
+        assert t.waiting("orders.parked") == 0
+    async with app.test(patience=0.05) as t:
+        await t.publish(Order(2), routing_key="orders")
+        await t.drain()
+        assert t.waiting("orders.parked") == 1
+
+
+async def test_retries_in_place_are_waited_for(app: App) -> None:
+    seen = []
+
+    @app.consumer("orders", order_by="routing_key", retry=Retry(backoff=Constant(60)))
+    async def handle(order: Order) -> None:
+        seen.append(order.id)
+        if len(seen) < 3:
+            raise ConnectionError("away")
+
+    async with app.test() as t:
+        await t.publish(Order(1), routing_key="orders")
+        assert seen == [1]
+        await t.publish(Order(2), routing_key="orders")
+        await t.drain()
+        assert seen == [1, 1, 1, 2]
+
+
+async def test_an_end_amid_work_comes_soon_and_leaves_nothing_behind(app: App) -> None:
+    @app.consumer("orders")
+    async def handle(order: Order) -> None:
+        await sleep(app.clock, 3600)
+
+    before = tasks()
+    async with app.test() as t:
+        await t.publish(Order(1), routing_key="orders")
+    assert tasks() == before
+
+
+async def test_what_never_ends_is_told(app: App) -> None:
+    never = asyncio.Event()
+
+    @app.consumer("orders")
+    async def handle(order: Order) -> None:
+        await never.wait()
+
+    async with app.test(patience=0.05) as t:
+        with pytest.raises(TimeoutError):
+            await t.publish(Order(1), routing_key="orders")
+        with pytest.raises(TimeoutError):
+            await t.drain()
+
+
+# --- asking ------------------------------------------------------------------------------------
+
+
+async def test_endpoints_answer_and_fail_as_in_production(app: App) -> None:
+    app.errors.register(KeyError)
+
+    @app.endpoint("confirm")
+    async def confirm(order: Order) -> Confirmed:
+        if order.id == 2:
+            raise KeyError("two")
+        if order.id == 3:
+            raise ValueError("a secret")
+        return Confirmed(order.id)
+
+    async with app.test() as t:
+        assert await t.request("confirm", Order(1), returns=Confirmed) == Confirmed(1)
+        assert (await t.request("confirm", Order(1))).body == b'{"id":1}'
+        with pytest.raises(KeyError, match="two"):
+            await t.request("confirm", Order(2), returns=Confirmed)
+        with pytest.raises(RemoteError, match="internal"):
+            await t.request("confirm", Order(3), returns=Confirmed)
+        with pytest.raises(NoEndpointError):
+            await t.request("refuse", Order(1))
+
+
+async def test_a_request_that_takes_hours_takes_none(app: App) -> None:
+    @app.endpoint("confirm")
+    async def confirm(order: Order) -> Confirmed:
+        await sleep(app.clock, order.id * 3600)
+        return Confirmed(order.id)
+
+    async with app.test() as t:
+        asked = t.request("confirm", Order(1), returns=Confirmed, timeout=4000)
+        assert await asked == Confirmed(1)
+        with pytest.raises(CallTimeoutError):
+            await t.request("confirm", Order(2), timeout=7000)
+
+
+async def test_a_handler_that_asks_waits_for_the_one_that_answers(app: App) -> None:
+    seen = []
+
+    @app.endpoint("confirm")
+    async def confirm(order: Order) -> Confirmed:
+        await sleep(app.clock, order.id * 10)
+        return Confirmed(order.id)
+
+    @app.consumer("orders", retry=Retry(attempts=2, backoff=Constant(60)))
+    async def handle(order: Order) -> None:
+        seen.append(order.id)
+        asked = app.request("confirm", order, returns=Confirmed, timeout=15)
+        seen.append(await asked)
+
+    async with app.test(patience=60) as t:
+        await t.publish(Order(1), routing_key="orders")
+        assert seen == [1]
+        await t.drain()
+        assert seen == [1, Confirmed(1)]
+        await t.publish(Order(2), routing_key="orders")
+        await t.drain()
+        assert seen[2:] == [2, 2]
+        assert t.waiting("orders.parked") == 1
+
+
+# --- dependencies ------------------------------------------------------------------------------
+
+
+async def test_dependencies_are_replaced_for_the_test_alone(app: App) -> None:
+    names: list[str] = []
+
+    def get_name() -> str:
+        return "real"
+
+    def get_shop() -> Iterator[str]:
+        yield "real shop"
+
+    @app.consumer("orders")
+    async def handle(
+        order: Order,
+        name: Annotated[str, Depends(get_name)],
+        shop: Annotated[str, Depends(get_shop, scope="app")],
+    ) -> None:
+        names.append(f"{name}, {shop}")
+
+    async def other_shop() -> AsyncIterator[str]:
+        yield "other shop"
+        names.append("closed")
+
+    async with app.test(overrides={get_name: lambda: "other", get_shop: other_shop}) as t:
+        await t.publish(Order(1), routing_key="orders")
+    async with app.test() as t:
+        await t.publish(Order(1), routing_key="orders")
+    assert names == ["other, other shop", "closed", "real, real shop"]
+    assert app.overrides == {}
+
+
+# --- beginning and ending ----------------------------------------------------------------------
+
+
+async def test_an_application_is_tested_twice_and_nothing_is_left_over(app: App) -> None:
+    hooks = []
+    router = Router("shop.")
+    placed = router.publisher(Order, routing_key="shop.orders")
+    router.consumer("orders")(_ignore)
+    app.include(router)
+
+    @app.on_startup
+    async def begin() -> None:
+        hooks.append("begun")
+        await placed.publish(Order(0))
+
+    @app.on_shutdown
+    def end() -> None:
+        hooks.append("ended")
+
+    before = tasks()
+    for _ in range(2):
+        async with app.test() as t:
+            await app.consumers["shop.orders"].pause()
+            await t.publish(Order(1), routing_key="shop.orders")
+            assert t.published(Order) == [Order(0)]
+            assert t.waiting("shop.orders") == 1
+            assert app.state == "running"
+        assert app.state == "stopped"
+    assert hooks == ["begun", "ended"] * 2
+    assert tasks() == before
+
+
+@pytest.mark.parametrize("part", ["handler", "hook", "lifespan"])
+async def test_an_application_that_cannot_start_leaves_nothing_behind(part: str) -> None:
+    broken = True
+
+    @asynccontextmanager
+    async def lifespan(_: App) -> AsyncIterator[None]:
+        if broken and part == "lifespan":
+            raise ConnectionError("broken")
+        yield
+
+    app = App("amqp://nowhere.invalid", lifespan=lifespan)
+    app.consumer("orders")(_ignore)
+
+    @app.on_startup
+    async def begin() -> None:
+        if broken and part == "hook":
+            raise ConnectionError("broken")
+
+    def name_of_nothing() -> str:
+        return ""
+
+    def with_parameter(nothing: asyncio.Event) -> str:
+        return str(nothing)
+
+    @app.consumer("others")
+    async def handle(name: Annotated[str, Depends(name_of_nothing)]) -> None:
+        """Have a dependency that cannot be found in the first test."""
+
+    before = tasks()
+    overrides = {name_of_nothing: with_parameter} if part == "handler" else {}
+    with pytest.raises((ConnectionError, DeclarationError)):
+        async with app.test(overrides=overrides):
+            raise AssertionError("it has started")
+    assert app.state == "stopped"
+    assert tasks() == before
+    broken = False
+    async with app.test() as t:
+        await t.publish(Order(1), routing_key="orders")
+
+
+async def test_one_that_runs_is_not_tested_and_runs_on() -> None:
+    app = App("memory://under-test")
+    async with app:
+        with pytest.raises(hopmq.UsageError, match="runs"):
+            async with app.test():
+                raise AssertionError("it has started")
+        assert app.state == "running"
+        await app.publish(b"", routing_key="anywhere")
+
+
+async def test_a_failing_test_fails_of_its_own_error(app: App) -> None:
+    before = tasks()
+    with pytest.raises(ZeroDivisionError):
+        async with app.test():
+            raise ZeroDivisionError
+    assert tasks() == before
+
+
+async def test_before_it_begins_there_is_nothing_to_publish_to(app: App) -> None:
+    t = app.test()
+    with pytest.raises(hopmq.UsageError, match="async with"):
+        await t.publish(Order(1), routing_key="orders")
