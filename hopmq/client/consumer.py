@@ -139,6 +139,14 @@ class Consumer:
         if self._workers is not None:
             await self._workers.join()
 
+    def cancel_handlers(self) -> None:
+        """Cancel handlers that `cancel` waits for in vain; what they do not settle goes back to the queue.
+
+        That happens when the channel ends. No handler is called any more.
+        """
+        if self._workers is not None:
+            self._workers.cancel()
+
     async def __aenter__(self) -> Self:
         """Use it."""
         return self

@@ -70,6 +70,11 @@ class Workers:
         if others:
             await asyncio.wait(others)
 
+    def cancel(self) -> None:
+        """End them at once; what they work on is cancelled."""
+        for task in self._tasks:
+            task.cancel()
+
     def _start(self) -> None:
         at_work: list[Message | None] = [None] * self.concurrency
         self._at_work = at_work

@@ -148,6 +148,11 @@ class PartitionMember:
             if isinstance(outcome, BaseException):
                 raise outcome
 
+    def cut_off(self) -> None:
+        """Cancel what is being worked on, which `stop` waits for."""
+        for each in self._partitions:
+            each.cut_off()
+
     async def wait_stopped(self) -> None:
         """Wait until it handles no more messages; raise why, unless `stop` was called."""
         if self._ended is not None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from hopmq.app.messaging import Messaging
 from hopmq.client.channel import Channel
+from hopmq.client.consumer import Consumer
 from hopmq.client.message import Message
 from hopmq.errors import HopMQError
 
@@ -42,6 +43,7 @@ class Partition:
         self._consumer_tag = consumer_tag
         self._owner = owner
         self._channel: Channel | None = None
+        self._consumer: Consumer | None = None
         self._is_leaving = False
         self._is_stopping = False
         self._idle = asyncio.Event()
@@ -73,6 +75,11 @@ class Partition:
         if self._channel is not None:
             await self._channel.close()
 
+    def cut_off(self) -> None:
+        """Cancel what is being worked on, which `stop` waits for."""
+        if self._consumer is not None:
+            self._consumer.cancel_handlers()
+
     # --- inside ------------------------------------------------------------------------------
 
     async def _be_in_line(self, in_line: Callable[[], object]) -> None:
@@ -86,6 +93,7 @@ class Partition:
                 self.queue, self._work, consumer_tag=self._consumer_tag
             )
             self._channel = channel
+            self._consumer = consumer
             try:
                 in_line()
                 await consumer.wait_closed()

@@ -7,7 +7,7 @@ from typing import Any
 
 from hopmq.app.clock import Clock
 from hopmq.app.context import ConsumeContext, PausableConsumer
-from hopmq.app.crew import is_cancelled
+from hopmq.app.crew import give_back, is_cancelled
 from hopmq.app.messaging import Messaging
 from hopmq.app.rpc import RemoteErrors, answer, answer_error, is_overdue
 from hopmq.app.rpc.remote_errors import INTERNAL
@@ -62,6 +62,7 @@ class Answering:
             encoded = self._serialization.encode(result, content_type=self._content_type)
         except (Exception, asyncio.CancelledError) as error:
             if is_cancelled():
+                give_back((request,))
                 raise
             self._log(error)
             await answer_error(self._messaging, request, error, self._errors)

@@ -31,6 +31,9 @@ class Reading(Protocol):
     async def stop(self) -> None:
         """Take no more; return when what is in hand is finished."""
 
+    def cut_off(self) -> None:
+        """Cancel what is in hand, which `stop` waits for."""
+
     async def wait_stopped(self) -> None:
         """Wait until no more messages come; raise why, unless it was stopped."""
 
@@ -65,6 +68,7 @@ class RunningConsumer:
         self._probes = False
         self._changing = asyncio.Lock()
         self._reading: Reading | None = None
+        self._ending: set[Reading] = set()
         self._stopping: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -148,6 +152,13 @@ class RunningConsumer:
                 await self._end("stopped")
         await self._stopped()
 
+    async def cut_off(self, within: float) -> None:
+        """Cancel handlers that `stop` waits for in vain; wait for their end, `within` so many seconds."""
+        for reading in self._ending:
+            reading.cut_off()
+        if self._stopping is not None:
+            await asyncio.wait([self._stopping], timeout=within)
+
     # --- inside ------------------------------------------------------------------------------
 
     async def _begin(self, *, probes: bool) -> None:
@@ -176,10 +187,13 @@ class RunningConsumer:
                 await reading.wait_stopped()
 
     async def _stop(self, reading: Reading, before: asyncio.Task[None] | None) -> None:
+        self._ending.add(reading)
         try:
             await reading.stop()
         except HopMQError as error:
             logger.info("consumer %r: %s", self._name, error)
+        finally:
+            self._ending.discard(reading)
         if before is not None:
             await asyncio.wait([before])
 

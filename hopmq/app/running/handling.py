@@ -8,7 +8,7 @@ from typing import Any, Final
 from hopmq.app.batching import BatchFailures
 from hopmq.app.clock import Clock, sleep
 from hopmq.app.context import ConsumeContext, PausableConsumer
-from hopmq.app.crew import is_cancelled
+from hopmq.app.crew import give_back, is_cancelled
 from hopmq.app.declarations import AckPolicy
 from hopmq.app.errors import DeliveryLimitError, PayloadError
 from hopmq.app.retry import Failures, Postpone, RetryAfter, Verdict
@@ -76,29 +76,33 @@ class Handling:
         elif message.redelivered and self._failures.last_chance(message):
             await self._failures.settle(context, message, DeliveryLimitError(_TOO_OFTEN))
             return
-        while True:
-            try:
-                await self._call(context)
-            except (Exception, asyncio.CancelledError) as error:
-                if is_cancelled():
-                    raise
-                if self._in_place and isinstance(error, Postpone):
-                    await sleep(self._clock, error.seconds)
+        try:
+            while True:
+                try:
+                    await self._call(context)
+                except (Exception, asyncio.CancelledError) as error:
+                    if is_cancelled():
+                        raise
+                    if self._in_place and isinstance(error, Postpone):
+                        await sleep(self._clock, error.seconds)
+                        if self._is_lost(message):
+                            return
+                        context.provided = None
+                        continue
+                    pause = self._pause_before_next(context, error)
+                    if pause is None:
+                        await self._give_up(context, message, error)
+                        return
+                    if pause:
+                        await sleep(self._clock, pause)
                     if self._is_lost(message):
                         return
-                    context.provided = None
-                    continue
-                pause = self._pause_before_next(context, error)
-                if pause is None:
-                    await self._give_up(context, message, error)
-                    return
-                if pause:
-                    await sleep(self._clock, pause)
-                if self._is_lost(message):
-                    return
-                context.begin_again()
-            else:
-                break
+                    context.begin_again()
+                else:
+                    break
+        except asyncio.CancelledError:
+            give_back((message,))
+            raise
         if self._settles and not message.settled:
             message.ack()
 
@@ -128,6 +132,7 @@ class Handling:
             failures = error.failures
         except (Exception, asyncio.CancelledError) as error:
             if is_cancelled():
+                give_back(messages)
                 raise
             failures = dict.fromkeys(range(len(messages)), error)
         if self._settles:

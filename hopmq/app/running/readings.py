@@ -16,6 +16,9 @@ class Joinable(Protocol):
     async def join(self) -> None:
         """Wait until all of them are finished."""
 
+    def cancel(self) -> None:
+        """Cut off what is being worked on."""
+
 
 class QueueReading:
     """Takes the messages of one queue."""
@@ -67,6 +70,13 @@ class QueueReading:
         finally:
             if self._works_on is not None:
                 await self._works_on.join()
+
+    def cut_off(self) -> None:
+        """Cancel what is in hand, which `stop` waits for."""
+        if self._works_on is not None:
+            self._works_on.cancel()
+        if self._consumer is not None:
+            self._consumer.cancel_handlers()
 
     async def wait_stopped(self) -> None:
         """Wait until the broker sends no more; raise why, unless `stop` was called."""

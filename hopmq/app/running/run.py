@@ -126,6 +126,7 @@ class Run:
                     await asyncio.gather(*(each.stop() for each in self.consumers.values()))
             except TimeoutError:
                 logger.warning("handlers have not finished within %g seconds: cut off", within)
+                await asyncio.gather(*(each.cut_off(_LEAST) for each in self.consumers.values()))
             await leave()
             await self._scope.close()
             if self._rpc is not None:
