@@ -1,10 +1,7 @@
 """What tests of middleware share: a turned clock, a consumer and messages that nobody delivered."""
 
 import asyncio
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import wraps
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,31 +9,6 @@ import pytest
 
 from hopmq.app.context import ConsumeContext, attempt_of
 from hopmq.testing import TurnedClock
-
-TIME_LIMIT = 30.0
-"""Seconds for one test; a loaded machine included."""
-
-_HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bound every asynchronous test of this folder."""
-    for item in items:
-        if (
-            isinstance(item, pytest.Function)
-            and _HERE in item.path.parents
-            and inspect.iscoroutinefunction(item.obj)
-        ):
-            item.obj = _bounded(item.obj)
-
-
-def _bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    @wraps(test)
-    async def bounded(**arguments: Any) -> None:  # Any: whatever the test asks for
-        async with asyncio.timeout(TIME_LIMIT):
-            await test(**arguments)
-
-    return bounded
 
 
 @pytest.fixture(autouse=True)

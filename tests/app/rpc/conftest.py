@@ -1,12 +1,8 @@
-"""What tests of calls share: a time limit, two pools, an endpoint, nothing left behind."""
+"""What tests of calls share: two pools, an endpoint, nothing left behind."""
 
 import asyncio
-import inspect
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import wraps
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,41 +13,10 @@ from hopmq.app.rpc import RemoteErrors, RpcClient, answer
 from hopmq.resilience import Constant
 from hopmq.testing import FaultProxy
 
-TIME_LIMIT = 30.0
-"""Seconds for one test; a loaded machine included."""
-
 QUICKLY = Recovery(backoff=Constant(0.01), refusal_delay=0.01)
 """A link that is cut within the handshake looks like a refusal: none is waited for."""
 
-_HERE = Path(__file__).parent
-
 Work = Callable[[Message], Awaitable[bytes | None]]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bound every asynchronous test of this folder."""
-    for item in items:
-        if (
-            isinstance(item, pytest.Function)
-            and _HERE in item.path.parents
-            and inspect.iscoroutinefunction(item.obj)
-        ):
-            item.obj = _bounded(item.obj)
-
-
-def _bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    @wraps(test)
-    async def bounded(**arguments: Any) -> None:  # Any: whatever the test asks for
-        async with asyncio.timeout(TIME_LIMIT):
-            await test(**arguments)
-
-    return bounded
-
-
-@pytest.fixture(autouse=True)
-def _client_alone_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what an embedded broker tells apart from what the client tells."""
-    monkeypatch.setattr(logging.getLogger("hopmq.broker"), "disabled", True)
 
 
 @pytest.fixture(autouse=True)
