@@ -45,6 +45,7 @@ class Call:
         content_type, content_encoding, headers: Properties of the request.
         deadline: When the caller stops waiting, on the application's clock.
         timeout: The seconds that it had at first.
+        idempotent: Whether it may be asked more than once.
         waiter: Done with the outcome.
         handle: The publish, until it is known to be written.
     """
@@ -58,6 +59,7 @@ class Call:
     headers: FieldTable | None
     deadline: float
     timeout: float
+    idempotent: bool
     waiter: asyncio.Future[Outcome] = field(init=False)
     handle: PublishHandle | None = None
 

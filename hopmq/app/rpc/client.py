@@ -1,52 +1,26 @@
 """Calling endpoints: any number of calls at once, each with a reply or an error in time."""
 
-import asyncio
-import logging
 import secrets
-from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from hopmq.app.clock import Clock, LoopTime
 from hopmq.app.deadline import Deadline
-from hopmq.app.errors import CallError, CallNotSentError, CallUnknownError
+from hopmq.app.errors import CallError, CallNotSentError
 from hopmq.app.header_names import ERROR
 from hopmq.app.messaging import Messaging
 from hopmq.app.rpc.call import Call, Interrupted, Outcome
-from hopmq.app.rpc.line import ReplyLine
+from hopmq.app.rpc.lines import ReplyLines
 from hopmq.app.rpc.remote_errors import RemoteErrors
 from hopmq.client.message import Message
-from hopmq.client.publishing import size_of
 from hopmq.entities import Exchange, name_of
-from hopmq.errors import (
-    ChannelClosed,
-    ClosedError,
-    ConnectError,
-    HopMQError,
-    NoChannelAvailableError,
-    NotFoundError,
-    PoolTimeoutError,
-    RequestTimeoutError,
-    UsageError,
-)
-from hopmq.resilience.pool.isolation import Isolation
+from hopmq.errors import HopMQError, UsageError
 from hopmq.typedefs import Body, FieldTable
-
-logger: logging.Logger = logging.getLogger("hopmq.rpc")
-
-_NO_CHANNEL: Final = (
-    ClosedError,
-    ConnectError,
-    NoChannelAvailableError,
-    PoolTimeoutError,
-    RequestTimeoutError,
-)
 
 _LONGEST: Final = 4_000_000.0
 """Seconds: RabbitMQ closes the channel for an expiration that does not fit 32 bits of milliseconds."""
-
 _ID_SIZE: Final = 16
-_CLOSED: Final = "not sent: the client is closed"
+_FIRST_PAUSE: Final = 1.0
 
 
 class RpcClient:
@@ -78,17 +52,10 @@ class RpcClient:
             errors: Which remote exceptions are raised as themselves; none by default.
         """
         _check_timeout(default_timeout)
-        self._messaging = messaging
-        self._clock: Clock = LoopTime() if clock is None else clock
+        self._lines = ReplyLines(messaging, LoopTime() if clock is None else clock)
+        self._clock: Clock = self._lines.clock
         self._default_timeout = default_timeout
         self._errors = RemoteErrors() if errors is None else errors
-        self._isolation = Isolation()
-        self._line: ReplyLine | None = None
-        self._opened: asyncio.Future[ReplyLine] | None = None
-        self._serving: set[asyncio.Task[None]] = set()
-        self._apart: set[ReplyLine] = set()
-        self._trying = asyncio.Lock()
-        self._is_closed = False
 
     # --- beginning and ending ------------------------------------------------------------------
 
@@ -98,20 +65,11 @@ class RpcClient:
         Raises:
             HopMQError: There is no channel to be had.
         """
-        if self._line is None:
-            await self._open()
+        await self._lines.open()
 
     async def close(self) -> None:
         """End every call under way, and give the channel back. Idempotent."""
-        self._is_closed = True
-        for line in [*self._apart, *([] if self._line is None else [self._line])]:
-            line.end(CallUnknownError("the client was closed before an answer came"))
-        if self._opened is not None:
-            _fail(self._opened, CallNotSentError(_CLOSED))
-            for task in self._serving:
-                task.cancel()
-        if self._serving:
-            await asyncio.wait(self._serving)
+        await self._lines.close()
 
     async def __aenter__(self) -> Self:
         """Have a channel ready."""
@@ -180,36 +138,38 @@ class RpcClient:
             headers,
             self._clock.time() + timeout,
             timeout,
+            idempotent,
         )
-        line = self._line
+        lines = self._lines
+        line = lines.current
         outcome: Outcome | None = None
-        if line is not None and not self._is_risky(call):
+        if line is not None and not lines.is_risky(call) and (line.is_proven or not idempotent):
             outcome = await line.ask(call, timeout)
         if not isinstance(outcome, Message):
-            outcome = await self._persist(call, outcome, idempotent)
+            outcome = await self._persist(call, outcome)
         if ERROR in outcome.headers:
             raise self._errors.decode(outcome)
         return outcome
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _is_risky(self, call: Call) -> bool:
-        """Return whether the broker might close the channel for a request."""
-        return self._isolation.is_risky(call.exchange, size_of(call.body), call.headers, None)
-
-    async def _persist(self, call: Call, outcome: Outcome | None, idempotent: bool) -> Message:
+    async def _persist(self, call: Call, outcome: Outcome | None) -> Message:
         """Ask again, as far as the call allows, until it is answered or its time is up."""
-        was_sent = False
+        was_sent, pause = False, _FIRST_PAUSE
         try:
             async with Deadline(self._clock, call.deadline):
                 while not isinstance(outcome, Message):
                     if isinstance(outcome, Interrupted) and outcome.was_sent:
                         was_sent = True
-                        if not idempotent:
+                        if not call.idempotent:
                             raise call.unknown(outcome.error)
                     elif isinstance(outcome, CallError):
                         raise outcome
-                    outcome = await self._ask(call)
+                    if call.idempotent and self._lines.is_shaken:
+                        outcome = await self._ask_for(call, pause)
+                        pause *= 2
+                    else:
+                        outcome = await self._lines.ask(call)
                 return outcome
         except TimeoutError:
             raise call.timed_out() from None
@@ -218,103 +178,21 @@ class RpcClient:
                 raise
             raise call.unknown(error) from error
 
-    async def _ask(self, call: Call) -> Outcome:
+    async def _ask_for(self, call: Call, seconds: float) -> Outcome:
+        """Ask, and stop waiting after so many seconds; the reply is welcome still.
+
+        While RabbitMQ starts (seen on 4.0.5), it takes requests and loses the replies to them.
+        """
+
+        def stop_waiting() -> None:
+            error = HopMQError(f"no answer within {seconds:g} seconds of a lost link")
+            call.end(Interrupted(error, was_sent=True))
+
+        timer = self._clock.call_at(self._clock.time() + seconds, stop_waiting)
         try:
-            if self._is_risky(call):
-                return await self._ask_apart(call)
-            line = self._line or await self._open()
-        except _NO_CHANNEL as error:
-            raise call.not_sent(error) from error
-        return await line.ask(call, self._left(call))
-
-    def _left(self, call: Call) -> float:
-        return call.deadline - self._clock.time()
-
-    async def _ask_apart(self, call: Call) -> Outcome:
-        """Ask on a channel of its own, which the request may cost."""
-        async with AsyncExitStack() as borrowed:
-            async with self._trying:
-                is_known_by_now = not self._is_risky(call)
-                if not is_known_by_now:
-                    line = await self._borrow(borrowed)
-                    accepted = await self._try(line, call)
-            if is_known_by_now:
-                return await self._ask(call)
-            outcome = await line.wait(call)
-        refusal = line.lost_by
-        if accepted or isinstance(outcome, Message) or not isinstance(refusal, ChannelClosed):
-            return outcome
-        if isinstance(refusal, NotFoundError):
-            return call.no_endpoint(refusal)
-        return call.not_sent(refusal)
-
-    async def _try(self, line: ReplyLine, call: Call) -> bool:
-        """Send a request, and return whether the broker has taken it."""
-        accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        line.on_confirmed = lambda: accepted.set_result(None)
-        line.send(call, self._left(call))
-        either: list[asyncio.Future[Any]] = [accepted, call.waiter]  # of both kinds
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if accepted.done():
-            self._isolation.prove(call.exchange)
-        return accepted.done()
-
-    async def _borrow(self, borrowed: AsyncExitStack) -> ReplyLine:
-        """Return a channel that is given back at the end of `borrowed`."""
-        lending = self._messaging.channel(confirms=True, prefetch=0)
-        line = ReplyLine(await borrowed.enter_async_context(lending), self._clock)
-        self._apart.add(line)
-        borrowed.callback(self._apart.discard, line)
-        borrowed.callback(line.end, CallNotSentError(_CLOSED))
-        await line.begin()
-        return line
-
-    # --- the channel for all others --------------------------------------------------------------
-
-    async def _open(self) -> ReplyLine:
-        """Return the channel that requests go by, as soon as there is one."""
-        if self._is_closed:
-            raise CallNotSentError(_CLOSED)
-        if self._opened is None:
-            self._opened = asyncio.get_running_loop().create_future()
-            serving = asyncio.create_task(self._serve(self._opened), name="hopmq calls")
-            self._serving.add(serving)
-            serving.add_done_callback(self._serving.discard)
-        return await asyncio.shield(self._opened)
-
-    async def _serve(self, opened: "asyncio.Future[ReplyLine]") -> None:
-        """Keep a channel until it has ended."""
-        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def forget() -> None:
-            self._line = self._opened = None
-            self._isolation.forget()
-            if not over.done():
-                over.set_result(None)
-
-        try:
-            async with self._messaging.channel(confirms=False, prefetch=0) as channel:
-                line = ReplyLine(channel, self._clock)
-                line.on_over = forget
-                await line.begin()
-                self._line = line
-                opened.set_result(line)
-                await over
-        except BaseException as error:
-            if opened.done():
-                logger.info("the channel for calls has ended: %r", error)
-            else:
-                self._opened = None
-                _fail(opened, error)
-            if not isinstance(error, HopMQError):
-                raise
-
-
-def _fail(opening: "asyncio.Future[ReplyLine]", error: BaseException) -> None:
-    """Tell whoever waits for a channel, if there is anybody."""
-    if not opening.done():
-        opening.set_exception(error)
-        opening.exception()
+            return await self._lines.ask(call)
+        finally:
+            timer.cancel()
 
 
 def _check_timeout(timeout: object) -> None:

@@ -42,13 +42,15 @@ class ReplyLine:
     Attributes:
         lost_by: What ended the channel, or its last link.
         is_over: Whether it has ended for good.
-        on_over: Called when it has.
+        is_proven: Whether a reply has come since the link was lost, if ever it was.
+        on_lost: Called when it has, and when its link was lost.
         on_confirmed: Called when the broker has confirmed a request, if the channel has confirms.
     """
 
-    def __init__(self, channel: Channel, clock: Clock) -> None:
+    def __init__(self, channel: Channel, clock: Clock, *, is_proven: bool = True) -> None:
         """Ask on `channel`, which is nobody else's."""
-        self.on_over: Callable[[], object] | None = None
+        self.is_proven: bool = is_proven
+        self.on_lost: Callable[[], object] | None = None
         self.on_confirmed: Callable[[], object] | None = None
         self.lost_by: ClosedError | None = None
         self.is_over: bool = False
@@ -131,13 +133,13 @@ class ReplyLine:
         calls, self._calls = self._calls, {}
         for call in calls.values():
             call.end(error)
-        self._stop()
+        self._tell_loss()
 
-    def _stop(self) -> None:
-        if self._timer is not None:
+    def _tell_loss(self) -> None:
+        if self.is_over and self._timer is not None:
             self._timer.cancel()
-        if self.on_over is not None:
-            self.on_over()
+        if self.on_lost is not None:
+            self.on_lost()
 
     # --- what comes back -----------------------------------------------------------------------
 
@@ -146,6 +148,7 @@ class ReplyLine:
         if call is None:
             logger.debug("a reply came for nobody: its call has ended, or there was none")
             return
+        self.is_proven = True
         call.end(message)
 
     def _returned(self, message: Returned) -> None:
@@ -156,6 +159,7 @@ class ReplyLine:
     def _lost(self, error: ClosedError) -> None:
         """End what was sent; what was not will be, if there is another link."""
         self.lost_by = error
+        self.is_proven = False
         self.is_over = not self._channel.is_recovering
         calls, self._calls = self._calls, {}
         for call in calls.values():
@@ -165,8 +169,7 @@ class ReplyLine:
                 call.end(Interrupted(error, was_sent=False))
             else:
                 self._calls[call.correlation_id] = call
-        if self.is_over:
-            self._stop()
+        self._tell_loss()
 
     # --- inside ----------------------------------------------------------------------------------
 

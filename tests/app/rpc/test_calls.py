@@ -157,7 +157,7 @@ async def test_a_request_that_nobody_took_expires(
 
 
 async def test_a_cancelled_call_leaves_nothing_behind(client: RpcClient, queue: str) -> None:
-    line = client._line  # what is left is inside
+    line = client._lines.current  # what is left is inside
     assert line is not None
     calls = [asyncio.create_task(client.call(b"", routing_key=queue)) for _ in range(10)]
     while len(line) < 10:

@@ -64,13 +64,33 @@ async def test_an_idempotent_call_is_sent_again_on_the_next_link(
         assert (await call).body == b"x"
 
 
+async def test_an_idempotent_call_whose_reply_the_broker_lost_is_sent_once_more(
+    client: RpcClient, worker: Pool, queue: str, proxy: FaultProxy
+) -> None:
+    """RabbitMQ that starts takes requests, and loses replies (seen on 4.0.5)."""
+    asked: list[bytes] = []
+    arrived = asyncio.Event()
+
+    async def answer_the_third(message: Message) -> bytes | None:
+        asked.append(message.body)
+        arrived.set()
+        return message.body if len(asked) >= 3 else None
+
+    async with served(worker, queue, answer_the_third):
+        call = asyncio.create_task(client.call(b"x", routing_key=queue, idempotent=True))
+        await arrived.wait()
+        proxy.disconnect()
+        assert (await call).body == b"x"
+        assert asked == [b"x"] * 3
+
+
 async def test_calls_made_while_the_link_is_away_wait_for_the_next(
     client: RpcClient, worker: Pool, queue: str, proxy: FaultProxy
 ) -> None:
     async with served(worker, queue, echo):
         assert (await client.call(b"", routing_key=queue)).body == b""
         refusing = proxy.refuse_connections()
-        line = client._line  # what is between is inside
+        line = client._lines.current  # what is between is inside
         assert line is not None
         proxy.disconnect()
         while line.lost_by is None:

