@@ -38,6 +38,10 @@ cdef class ReceiveBuffer:
         cdef Py_ssize_t capacity = PyByteArray_GET_SIZE(self.data)
         if self.start == self.end:
             self.refit()
+        elif capacity < self.goal:
+            # While messages come without a pause, what is held may never be nothing.
+            self.compact()
+            self.replace(self.goal)
         elif self.start and self.free() < capacity // 2:
             self.compact()
         if self.free() == 0:

@@ -43,6 +43,10 @@ class ReceiveBuffer:
         capacity = len(self.data)
         if self.start == self.end:
             self._refit()
+        elif capacity < self._goal:
+            # While messages come without a pause, what is held may never be nothing.
+            self._compact()
+            self._replace(self._goal)
         elif self.start and capacity - self.end < capacity // 2:
             self._compact()
         if self.end == len(self.data):

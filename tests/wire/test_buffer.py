@@ -94,6 +94,28 @@ def test_reading_moves_on_to_large_buffers_and_back(codec: Codec) -> None:
     assert len(decoder.get_buffer(-1)) <= 65_536
 
 
+@pytest.mark.parametrize("size", [100, 1024])
+def test_the_buffer_grows_although_every_read_leaves_a_part_of_a_frame(
+    codec: Codec, size: int
+) -> None:
+    decoder = codec.Decoder(frame_max=131_072)
+    message = deliver(1) + content(1, bytes(size), frame_max=131_072)
+    stream = memoryview(message * (4 * 2**20 // len(message)))
+    position, rooms = 0, []
+    while position < len(stream):
+        room = decoder.get_buffer(-1)
+        rooms.append(len(room))
+        count = min(len(room), len(stream) - position)
+        if (position + count) % len(message) == 0 and count > 1:
+            count -= 1
+        room[:count] = stream[position : position + count]
+        position += count
+        decoder.received(count)
+        if max(rooms) >= 2**17:
+            return
+    pytest.fail(f"there was never room for more than {max(rooms)} bytes")
+
+
 def read_busily(decoder: Decoder) -> None:
     """Have it read so much that its buffer grows."""
     read_into(decoder, (deliver(1) + content(1, bytes(100_000), frame_max=131_072)) * 40, 10**9)
