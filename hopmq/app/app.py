@@ -10,13 +10,13 @@ from contextlib import (
     AsyncExitStack,
     nullcontext,
 )
-from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar
 
 from hopmq.app.clock import Clock, LoopTime
 from hopmq.app.context import ConsumeMiddleware, PublishMiddleware
 from hopmq.app.health import AppHealth, health_of
+from hopmq.app.outbound import Outbound
 from hopmq.app.router import Router
 from hopmq.app.rpc import RemoteErrors
 from hopmq.app.running.consumer import RunningConsumer
@@ -28,13 +28,9 @@ from hopmq.app.serialization import Serialization
 from hopmq.app.topology import Topology
 from hopmq.app.wanted import wanted_topology
 from hopmq.client.connection import Connection
-from hopmq.client.message import Message
-from hopmq.core.pending import Receipt
-from hopmq.entities import Exchange
 from hopmq.errors import UsageError
 from hopmq.resilience.pool import Pool
 from hopmq.resilience.signals import DrainOnSignal
-from hopmq.typedefs import FieldTable
 from hopmq.url import DEFAULT_URL
 
 if TYPE_CHECKING:
@@ -51,7 +47,7 @@ _AFTER_FAILURE: Final = 5.0
 """Seconds for what has begun already when an application cannot start."""
 
 
-class App(Router):
+class App(Router, Outbound):
     """An application: consumers, endpoints and publishers that share a broker.
 
     `app.run()` runs it until it is told to end, `async with app:` for a block. What belongs to one
@@ -153,152 +149,6 @@ class App(Router):
         connections = None if run is None else self._source.health()
         consumers = () if run is None else run.consumers.values()
         return health_of(self._state, connections, consumers)
-
-    # --- publishing and asking -----------------------------------------------------------------
-
-    async def publish(
-        self,
-        payload: object,
-        *,
-        exchange: Exchange | str = "",
-        routing_key: str = "",
-        headers: FieldTable | None = None,
-        mandatory: bool = False,
-        persistent: bool = True,
-        content_type: str | None = None,
-        content_encoding: str | None = None,
-        expiration: float | timedelta | None = None,
-        priority: int | None = None,
-        correlation_id: str | None = None,
-        reply_to: str | None = None,
-        message_id: str | None = None,
-        delay: float | timedelta | None = None,
-        at: datetime | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # decides the outcome, not only the wait
-    ) -> Receipt:
-        """Publish a payload and wait until the broker has it.
-
-        Args:
-            payload: What to publish: bytes go as they are, anything else is encoded.
-            exchange: Where to; `""` is the default exchange, which routes by queue name.
-            routing_key: What bindings are matched by.
-            headers: A table of your own.
-            mandatory: Raise when no queue takes the message.
-            persistent: Whether it survives a broker restart in a durable queue.
-            content_type: How the payload is encoded; the application's default otherwise.
-            content_encoding: `gzip` or `zstd`.
-            expiration: Seconds it may wait in a queue.
-            priority: 0 to 255.
-            correlation_id: What request it answers.
-            reply_to: Queue that replies go to.
-            message_id: Your name for it; one that nobody else has by default.
-            delay: Seconds, or a timedelta, after which the broker is to route it.
-            at: When the broker is to route it, instead of `delay`; with a time zone.
-            timeout: Seconds until the outcome is decided; the connection's by default.
-
-        Raises:
-            PublishReturnedError: Mandatory, and no queue took it.
-            PublishNackedError: The broker refused it.
-            PublishNotSentError: It was not sent; publishing again is safe.
-            PublishUnknownError: It was sent and may have arrived.
-            PayloadError: The payload cannot be encoded.
-            UsageError: The application does not run, or arguments contradict each other.
-        """
-        return await self._sender().publish(
-            payload,
-            exchange=exchange,
-            routing_key=routing_key,
-            headers=headers,
-            mandatory=mandatory,
-            persistent=persistent,
-            content_type=content_type,
-            content_encoding=content_encoding,
-            expiration=expiration,
-            priority=priority,
-            correlation_id=correlation_id,
-            reply_to=reply_to,
-            message_id=message_id,
-            delay=delay,
-            at=at,
-            timeout=timeout,
-        )
-
-    @overload
-    async def request(
-        self,
-        endpoint: str,
-        payload: object = ...,
-        *,
-        returns: type[T],
-        exchange: Exchange | str = ...,
-        headers: FieldTable | None = ...,
-        content_type: str | None = ...,
-        content_encoding: str | None = ...,
-        timeout: float | None = ...,  # noqa: ASYNC109  # travels with the request
-        idempotent: bool = ...,
-    ) -> T: ...
-
-    @overload
-    async def request(
-        self,
-        endpoint: str,
-        payload: object = ...,
-        *,
-        returns: None = ...,
-        exchange: Exchange | str = ...,
-        headers: FieldTable | None = ...,
-        content_type: str | None = ...,
-        content_encoding: str | None = ...,
-        timeout: float | None = ...,  # noqa: ASYNC109  # travels with the request
-        idempotent: bool = ...,
-    ) -> Message: ...
-
-    async def request(
-        self,
-        endpoint: str,
-        payload: object = None,
-        *,
-        returns: Any = None,  # a type, or a form of one such as `list[Quote]`
-        exchange: Exchange | str = "",
-        headers: FieldTable | None = None,
-        content_type: str | None = None,
-        content_encoding: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # travels with the request
-        idempotent: bool = False,
-    ) -> Any:
-        """Ask an endpoint and return its answer.
-
-        Args:
-            endpoint: Its queue, or with an exchange the routing key.
-            payload: What the endpoint's handler gets.
-            returns: The type that the answer is read as; by default the message itself is returned.
-            exchange: Where to; the default exchange otherwise.
-            headers: A table of your own.
-            content_type: How the payload is encoded; the application's default otherwise.
-            content_encoding: `gzip` or `zstd`.
-            timeout: Seconds to wait for the answer, after which nobody works on the request any
-                more that has not begun; the application's `request_timeout` by default.
-            idempotent: Whether the endpoint may be asked again when the link is lost on the way.
-
-        Raises:
-            NoEndpointError: Nobody serves it.
-            RemoteError: The endpoint failed; a registered exception is raised as itself.
-            CallTimeoutError: There was no answer in time.
-            CallUnknownError: The link was lost; the endpoint may have worked.
-            PayloadError: The payload cannot be encoded, or the answer not be read.
-        """
-        with self._asking():
-            return await self._running().ask(
-                endpoint,
-                payload,
-                returns=returns,
-                exchange=exchange,
-                headers=headers,
-                content_type=content_type,
-                content_encoding=content_encoding,
-                timeout=timeout,
-                idempotent=idempotent,
-            )
 
     # --- beginning and ending ------------------------------------------------------------------
 

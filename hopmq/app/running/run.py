@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NoReturn
 
 from hopmq.app.injection import AppScope
+from hopmq.app.messaging import Messaging
 from hopmq.app.rpc import RpcClient
 from hopmq.app.running.consumer import RunningConsumer
 from hopmq.app.running.settings import RunSettings
@@ -29,9 +30,11 @@ class Run:
 
     Attributes:
         consumers: Its consumers and endpoints, by name.
-        sender: What publishes.
+        messaging: The pool or connection, once it is open.
+        sender: What publishes, from then on.
     """
 
+    messaging: Messaging
     sender: Sender
 
     def __init__(self, settings: RunSettings) -> None:
@@ -52,7 +55,7 @@ class Run:
         """
         settings = self._settings
         workshop = Workshop(settings, self._scope, self._threads)
-        messaging = await settings.source.open()
+        messaging = self.messaging = await settings.source.open()
         self.sender = Sender(
             messaging,
             settings.serialization,

@@ -422,3 +422,28 @@ async def test_nothing_is_published_while_it_does_not_run() -> None:
         await router.publisher(Order, routing_key="q").publish(Order(id=1))
     with pytest.raises(hopmq.UsageError, match="included once"):
         app.include(app)
+
+
+async def test_what_was_parked_is_listed_and_requeued(
+    amqp_url: str, cleaned: str, seen: Seen
+) -> None:
+    app = App(amqp_url)
+    is_broken = True
+
+    @app.consumer(cleaned, retry=None)
+    async def handle(order: Order) -> None:
+        await seen.add(order.id)
+        if is_broken:
+            raise ValueError("not today")
+
+    async with app:
+        await app.publish(Order(id=1), routing_key=cleaned)
+        await seen.count(1)
+        parking = app.parking(cleaned)
+        while not (parked := await parking.list()):
+            await asyncio.sleep(0)
+        assert (parked[0].reason, parked[0].attempts) == ("not today", 1)
+        is_broken = False
+        await parking.requeue(parked[0].id)
+        assert await seen.count(2) == [1, 1]
+        assert await parking.list() == []
