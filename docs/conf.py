@@ -43,11 +43,11 @@ napoleon_attr_annotations = False
 nitpick_ignore_regex = [
     (
         "py:.*",
-        r"(asyncio|collections|datetime|decimal|enum|os|pathlib|random|signal|ssl|types|typing)\..*",
+        r"(asyncio|collections|datetime|decimal|enum|logging|os|pathlib|random|signal|ssl|types|typing)\..*",
     ),
     (
         "py:.*",
-        r"(.*\.)?(Body|CredentialsProvider|Drainable|Handler|Loan|OnReturn|Opening|Processing|Overflow|DeadLetterStrategy|R|T)",
+        r"(.*\.)?(Body|CredentialsProvider|Drainable|Handler|Loan|Messaging|OnLoss|OnReturn|Opening|PausableConsumer|Processing|Overflow|DeadLetterStrategy|C|R|T)",
     ),
     ("py:.*", r"(dict|tuple)\[str"),  # what Sphinx makes of types within types of attributes
 ]

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
         RetryAfter,
     )
     from hopmq.app.router import Router
-    from hopmq.app.rpc import RemoteErrors
+    from hopmq.app.rpc import RemoteErrors, RpcClient
     from hopmq.app.running.consumer import RunningConsumer
     from hopmq.app.serialization import Encoded, Serialization, Serializer, SizeLimits
     from hopmq.app.testing import AppTest, Published
@@ -105,6 +105,7 @@ __all__ = [
     "Retry",
     "RetryAfter",
     "Router",
+    "RpcClient",
     "RunningConsumer",
     "Serialization",
     "Serializer",
@@ -147,6 +148,7 @@ _LOADED_WHEN_USED: Final = {
     "Retry": "hopmq.app.retry",
     "RetryAfter": "hopmq.app.retry",
     "Router": "hopmq.app.router",
+    "RpcClient": "hopmq.app.rpc",
     "RunningConsumer": "hopmq.app.running.consumer",
     "Serialization": "hopmq.app.serialization",
     "Serializer": "hopmq.app.serialization",
