@@ -50,11 +50,10 @@ class ConsumeContext:
         consumer: What it came by.
         app: The application, a `hopmq.app.App`.
         payloads: What a batch was decoded to; None for single messages.
-        provided: What dependencies of scope `message` have given so far, by function.
         retried: How many attempts have failed since this delivery, and were made again at once.
     """
 
-    __slots__ = ("_state", "app", "consumer", "messages", "payloads", "provided", "retried")
+    __slots__ = ("_state", "app", "consumer", "messages", "payloads", "retried")
 
     def __init__(self, messages: Sequence[Message], consumer: PausableConsumer, app: Any) -> None:
         """Be about `messages`. `app` is Any here: the application stands above this module."""
@@ -62,7 +61,6 @@ class ConsumeContext:
         self.consumer: PausableConsumer = consumer
         self.app: Any = app
         self.payloads: Sequence[Any] | None = None
-        self.provided: dict[Any, Any] | None = None
         self.retried: int = 0
         self._state: dict[str, Any] | None = None
 
@@ -75,11 +73,6 @@ class ConsumeContext:
     def attempt(self) -> int:
         """Which attempt this is, from 1; across restarts and replicas."""
         return self.consumer.attempt_of(self.messages[0]) + self.retried
-
-    def begin_again(self) -> None:
-        """Be about another attempt of the same delivery."""
-        self.retried += 1
-        self.provided = None
 
     @property
     def state(self) -> dict[str, Any]:

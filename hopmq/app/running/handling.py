@@ -77,34 +77,33 @@ class Handling:
             await self._failures.settle(context, message, DeliveryLimitError(_TOO_OFTEN))
             return
         try:
-            while True:
-                try:
-                    await self._call(context)
-                except (Exception, asyncio.CancelledError) as error:
-                    if is_cancelled():
-                        raise
-                    if self._in_place and isinstance(error, Postpone):
-                        await sleep(self._clock, error.seconds)
-                        if self._is_lost(message):
-                            return
-                        context.provided = None
-                        continue
-                    pause = self._pause_before_next(context, error)
-                    if pause is None:
-                        await self._give_up(context, message, error)
-                        return
-                    if pause:
-                        await sleep(self._clock, pause)
-                    if self._is_lost(message):
-                        return
-                    context.begin_again()
-                else:
-                    break
+            succeeded = await self._succeeds(context, message)
         except asyncio.CancelledError:
             give_back((message,))
             raise
-        if self._settles and not message.settled:
+        if succeeded and self._settles and not message.settled:
             message.ack()
+
+    async def _succeeds(self, context: ConsumeContext, message: Message) -> bool:
+        """Make the attempts that are made here; False where the last has failed and is settled."""
+        while True:
+            try:
+                await self._call(context)
+            except (Exception, asyncio.CancelledError) as error:
+                if is_cancelled():
+                    raise
+                pause = self._pause_before_next(context, error)
+                if pause is None:
+                    await self._give_up(context, message, error)
+                    return False
+                if pause:
+                    await sleep(self._clock, pause)
+                if self._is_lost(message):
+                    return False
+                if not isinstance(error, Postpone):
+                    context.retried += 1
+            else:
+                return True
 
     async def many(self, messages: list[Message]) -> None:
         """Handle a batch: what cannot be decoded is settled by itself, the rest together."""
@@ -156,6 +155,10 @@ class Handling:
 
     def _pause_before_next(self, context: ConsumeContext, error: BaseException) -> float | None:
         """Return the seconds after which to try again right here; None for not here."""
+        if self._ack_first:
+            return None
+        if self._in_place and isinstance(error, Postpone):
+            return error.seconds
         retry = self._retry
         if not retry.should_retry(error, context.attempt):
             return None

@@ -11,7 +11,7 @@ import pytest
 import hopmq
 from app.running.seen import Seen
 from hopmq import Connection, Message, Pool, Queue
-from hopmq.app import App, DeclarationError, Router
+from hopmq.app import App, DeclarationError, Retry, Router
 
 
 @dataclass
@@ -114,7 +114,7 @@ async def test_first_acknowledges_before_the_handler(
 ) -> None:
     app = App(amqp_url)
 
-    @app.consumer(cleaned, ack="first")
+    @app.consumer(cleaned, ack="first", retry=Retry(at_once=2))
     async def handle(message: Message) -> None:
         await seen.add(message.settled)
         raise ValueError("too late to matter")
