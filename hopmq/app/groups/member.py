@@ -239,11 +239,11 @@ class PartitionMember:
     def _hear(self, message: Message) -> None:
         try:
             said = json.loads(message.body)
-            member, saying = said["member"], said["says"]
+            member, saying = str(said["member"]), said["says"]
         except (ValueError, TypeError, KeyError):
             logger.warning("%r was told what it does not understand: %r", self, message.body)
             return
-        if not isinstance(member, str) or member == self.member_id:
+        if member == self.member_id:
             return
         if saying == "bye":
             is_news = self._roster.left(member)
