@@ -13,17 +13,12 @@ from pathlib import Path
 import pytest
 
 from app.groups.conftest import Declaring
+from app.groups.waiting import until
 from app.groups.witness import Witness
 from hopmq import Exchange, Pool
 from hopmq.app.groups import Group
 
 WORKER = Path(__file__).with_name("worker.py")
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Look again and again; the test's own time limit ends it."""
-    while not is_so():
-        await asyncio.sleep(0.02)
 
 
 class Member:
