@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from hopmq.app.groups.settling import InOrder
 from hopmq.app.messaging import Messaging
 from hopmq.client.channel import Channel
 from hopmq.client.consumer import Consumer
@@ -46,6 +47,7 @@ class Partition:
         self._consumer: Consumer | None = None
         self._is_leaving = False
         self._is_stopping = False
+        self._gives_back = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -87,6 +89,7 @@ class Partition:
             confirms=False, prefetch=self._prefetch, consuming=True
         ) as channel:
             self._is_leaving = self._is_stopping
+            self._gives_back = False
             self.is_active = False
             self.behind = self._owner()
             consumer = await channel.consume(
@@ -109,7 +112,15 @@ class Partition:
             return  # it goes back when the channel is closed
         self.is_active = True
         self._idle.clear()
+        message.context = InOrder(message.context, self._give_back)
         try:
             await self._handle(message)
         finally:
             self._idle.set()
+        if self._gives_back and self._channel is not None:
+            await self._channel.close()
+
+    def _give_back(self) -> None:
+        """Handle no more of what was delivered, and get in line again, as nothing may overtake."""
+        self._is_leaving = True
+        self._gives_back = True

@@ -34,8 +34,11 @@ class Setting:
         self.hold = False
         self.released = asyncio.Event()
         self.member = PartitionMember(
-            pool, GROUP, "orders", self.handle, prefetch=5, clock=clock, member_id="me"
+            pool, GROUP, "orders", self.call, prefetch=5, clock=clock, member_id="me"
         )
+
+    async def call(self, message: Message) -> None:
+        await self.handle(message)
 
     async def handle(self, message: Message) -> None:
         if self.hold:
@@ -196,6 +199,40 @@ async def test_it_stays_where_the_owner_may_be_dead(setting: Setting) -> None:
     await setting.publish(b"0", b"1", b"2", b"3")
     await setting.clock.advance(5)
     assert setting.member.active == {0, 1, 2, 3}
+
+
+# --- giving back -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["nack", "reject"])
+async def test_nothing_overtakes_what_a_handler_gives_back(setting: Setting, how: str) -> None:
+    refused: list[bytes] = []
+
+    async def handle(message: Message) -> None:
+        if message.body == b"4" and len(refused) < 3:
+            refused.append(message.body)
+            getattr(message, how)(requeue=True)
+            assert message.settled
+            return
+        setting.handled.append(message.body)
+        message.ack()
+
+    setting.handle = handle  # type: ignore[method-assign]
+    await setting.publish(b"0", b"4", b"8", b"12")
+    assert setting.handled == [b"0", b"4", b"8", b"12"]
+    assert len(refused) == 3
+
+
+async def test_what_a_handler_drops_is_dropped(setting: Setting) -> None:
+    async def handle(message: Message) -> None:
+        setting.handled.append(message.body)
+        message.reject()
+
+    setting.handle = handle  # type: ignore[method-assign]
+    await setting.publish(b"0", b"4")
+    assert setting.handled == [b"0", b"4"]
+    await setting.member.stop()
+    assert await setting.pool.purge("orders.billing.0") == 0
 
 
 # --- its end -----------------------------------------------------------------------------------
