@@ -1,12 +1,8 @@
 """What tests of applications share: one event loop, a time limit, and applications that end."""
 
-import asyncio
-import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import wraps
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +10,8 @@ import hopmq
 from conftest import PLAINEST, RunningBroker
 from flavours import Flavour
 from hopmq import Connection
+from leftovers import nothing_left_behind
+from time_limits import limit
 
 TIME_LIMIT = 60.0
 """Seconds for one test; a loaded machine included."""
@@ -36,22 +34,14 @@ def anyio_backend(flavour: Flavour) -> tuple[str, dict[str, bool]]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bound every asynchronous test of this folder."""
-    for item in items:
-        if (
-            isinstance(item, pytest.Function)
-            and _HERE in item.path.parents
-            and inspect.iscoroutinefunction(item.obj)
-        ):
-            item.obj = _bounded(item.obj)
+    limit(items, _HERE, TIME_LIMIT)
 
 
-def _bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    @wraps(test)
-    async def bounded(**arguments: Any) -> None:  # Any: whatever the test asks for
-        async with asyncio.timeout(TIME_LIMIT):
-            await test(**arguments)
-
-    return bounded
+@pytest.fixture(autouse=True)
+async def _nothing_left_behind(anyio_backend: object) -> AsyncIterator[None]:
+    """Fail a test that leaves a task, or that asyncio had to complain about."""
+    async with nothing_left_behind():
+        yield
 
 
 @pytest.fixture(autouse=True)

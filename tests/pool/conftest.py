@@ -1,11 +1,8 @@
 """What the pool's tests share: a time limit, a pool, queues of their own, nothing left behind."""
 
-import asyncio
-import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,8 @@ from client.proxy import Proxy
 from conftest import RunningBroker
 from hopmq import Connection, Pool, Recovery
 from hopmq.resilience import Constant
+from leftovers import nothing_left_behind
+from time_limits import limit
 
 TIME_LIMIT = 30.0
 """Seconds for one test; a loaded machine included."""
@@ -28,22 +27,7 @@ _HERE = Path(__file__).parent
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bound every asynchronous test of this folder."""
-    for item in items:
-        if (
-            isinstance(item, pytest.Function)
-            and _HERE in item.path.parents
-            and inspect.iscoroutinefunction(item.obj)
-        ):
-            item.obj = _bounded(item.obj)
-
-
-def _bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    @wraps(test)
-    async def bounded(**arguments: Any) -> None:  # Any: whatever the test asks for
-        async with asyncio.timeout(TIME_LIMIT):
-            await test(**arguments)
-
-    return bounded
+    limit(items, _HERE, TIME_LIMIT)
 
 
 @pytest.fixture(autouse=True)
@@ -55,25 +39,8 @@ def _client_alone_logs(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 async def _nothing_left_behind(anyio_backend: object) -> AsyncIterator[None]:
     """Fail a test that leaves a task, or that asyncio had to complain about."""
-    loop = asyncio.get_running_loop()
-    complaints: list[dict[str, Any]] = []
-    before = loop.get_exception_handler()
-    loop.set_exception_handler(lambda _, context: complaints.append(context))
-    before_test = set(asyncio.all_tasks())
-    yield
-    for _ in range(200):
-        if not _tasks(before_test):
-            break
-        await asyncio.sleep(0.005)  # a closing socket has something left to do
-    loop.set_exception_handler(before)
-    assert not _tasks(before_test)
-    assert not complaints
-
-
-def _tasks(known: set[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
-    """List the tasks of this loop that are not those of the test runner."""
-    new = asyncio.all_tasks() - known
-    return [task for task in new if "TestRunner" not in repr(task.get_coro())]
+    async with nothing_left_behind():
+        yield
 
 
 @pytest.fixture

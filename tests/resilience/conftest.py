@@ -1,15 +1,11 @@
 """What these tests share: a time limit, and each event loop in turn."""
 
-import asyncio
-import inspect
-from collections.abc import Awaitable, Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from flavours import Flavour, flavours
+from time_limits import limit
 
 TIME_LIMIT = 20.0
 """Seconds for one test; a loaded machine included."""
@@ -19,22 +15,7 @@ _HERE = Path(__file__).parent
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bound every asynchronous test of this folder."""
-    for item in items:
-        if (
-            isinstance(item, pytest.Function)
-            and _HERE in item.path.parents
-            and inspect.iscoroutinefunction(item.obj)
-        ):
-            item.obj = _bounded(item.obj)
-
-
-def _bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    @wraps(test)
-    async def bounded(**arguments: Any) -> None:  # Any: whatever the test asks for
-        async with asyncio.timeout(TIME_LIMIT):
-            await test(**arguments)
-
-    return bounded
+    limit(items, _HERE, TIME_LIMIT)
 
 
 @pytest.fixture(

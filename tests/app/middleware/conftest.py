@@ -1,7 +1,6 @@
 """What tests of middleware share: a turned clock, a consumer and messages that nobody delivered."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,29 +8,6 @@ import pytest
 
 from hopmq.app.context import ConsumeContext, attempt_of
 from hopmq.testing import TurnedClock
-
-
-@pytest.fixture(autouse=True)
-async def _nothing_left_behind(anyio_backend: object) -> AsyncIterator[None]:
-    """Fail a test that leaves a task, or that asyncio had to complain about."""
-    loop = asyncio.get_running_loop()
-    complaints: list[dict[str, Any]] = []
-    before = loop.get_exception_handler()
-    loop.set_exception_handler(lambda _, context: complaints.append(context))
-    before_test = set(asyncio.all_tasks())
-    yield
-    for _ in range(200):
-        if not _tasks(before_test):
-            break
-        await asyncio.sleep(0.005)
-    loop.set_exception_handler(before)
-    assert not _tasks(before_test)
-    assert not complaints
-
-
-def _tasks(known: set[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
-    new = asyncio.all_tasks() - known
-    return [task for task in new if "TestRunner" not in repr(task.get_coro())]
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What tests of calls share: two pools, an endpoint, nothing left behind."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,30 +16,6 @@ QUICKLY = Recovery(backoff=Constant(0.01), refusal_delay=0.01)
 """A link that is cut within the handshake looks like a refusal: none is waited for."""
 
 Work = Callable[[Message], Awaitable[bytes | None]]
-
-
-@pytest.fixture(autouse=True)
-async def _nothing_left_behind(anyio_backend: object) -> AsyncIterator[None]:
-    """Fail a test that leaves a task, or that asyncio had to complain about."""
-    loop = asyncio.get_running_loop()
-    complaints: list[dict[str, Any]] = []
-    before = loop.get_exception_handler()
-    loop.set_exception_handler(lambda _, context: complaints.append(context))
-    before_test = set(asyncio.all_tasks())
-    yield
-    for _ in range(200):
-        if not _tasks(before_test):
-            break
-        await asyncio.sleep(0.005)  # a closing socket has something left to do
-    loop.set_exception_handler(before)
-    assert not _tasks(before_test)
-    assert not complaints
-
-
-def _tasks(known: set[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
-    """List the tasks of this loop that are not those of the test runner."""
-    new = asyncio.all_tasks() - known
-    return [task for task in new if "TestRunner" not in repr(task.get_coro())]
 
 
 @pytest.fixture
