@@ -61,7 +61,7 @@ class Plan:
         """
         payloads = [each for each in signature.parameters if self._is_payload(each)]
         if len(payloads) > 1:
-            names = " and ".join(f"{each.name!r} ({type_name(each.type)})" for each in payloads)
+            names = " and ".join(f"{each.name!r} ({_kind_of(each)})" for each in payloads)
             raise DeclarationError(
                 f"{where}: parameters {names} could each be the payload: only one is; give the "
                 "others by Depends, by Header, or name them after parts of the routing key"
@@ -204,6 +204,10 @@ def _is_message(type_: Any) -> bool:
 def _is_messages(annotation: Any) -> bool:
     arguments = get_args(annotation)
     return len(arguments) == 1 and _is_message(arguments[0])
+
+
+def _kind_of(parameter: Parameter) -> str:
+    return "without annotation" if parameter.type is MISSING else type_name(parameter.type)
 
 
 def _dependency(parameter: Parameter) -> Dependency | None:
