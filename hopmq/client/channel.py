@@ -52,6 +52,8 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
             with confirms also raise `PublishReturnedError`.
         on_loss: Called with the error when what was on its way here is lost: for good, or until
             the channel is open again, as `is_recovering` tells.
+        awaits_replies: Asked whether replies are awaited here, as to requests over direct reply-to.
+            Then messages of other consumers that nobody reads do not stop the connection's reading.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
         """Wrap an open channel of `session`."""
         self.on_return: OnReturn | None = None
         self.on_loss: OnLoss | None = None
+        self.awaits_replies: Callable[[], bool] | None = None
         self._session = session
         self._core = core
         self._topology = topology
@@ -232,6 +235,12 @@ class Channel(PublishOperations, ConsumeOperations, TopologyOperations):
                 message.reply_code,
                 message.reply_text,
             )
+
+    def is_awaiting(self) -> bool:
+        """Return whether confirms are awaited here, or replies."""
+        if self._core.confirms:
+            return True
+        return self.awaits_replies is not None and self.awaits_replies()
 
     def resume_publishing(self) -> None:
         """Write what was held back."""

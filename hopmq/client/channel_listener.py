@@ -24,5 +24,8 @@ class ChannelListener(Protocol):
     def message_returned(self, message: Returned) -> None:
         """A mandatory message came back."""
 
+    def is_awaiting(self) -> bool:
+        """Return whether somebody waits for what the broker will send here."""
+
     def resume_publishing(self) -> None:
         """What held publishes back may be over."""

@@ -289,8 +289,7 @@ class Session:
         """Return whether an answer is due that stopping to read would hold back."""
         if self._requests:
             return True
-        channels = self.core.channels.values()
-        return any(channel.confirms is not None and len(channel.confirms) for channel in channels)
+        return any(listener.is_awaiting() for listener in self._listeners.values())
 
     def _resume_publishing(self) -> None:
         for listener in list(self._listeners.values()):

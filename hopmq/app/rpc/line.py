@@ -73,6 +73,7 @@ class ReplyLine:
         """Listen for replies; ask nothing before."""
         self._channel.on_return = self._returned
         self._channel.on_loss = self._lost
+        self._channel.awaits_replies = lambda: bool(self._calls)
         await self._channel.consume(REPLY_TO, self._replied, no_ack=True)
 
     def ask(self, call: Call, left: float) -> Awaitable[Outcome]:

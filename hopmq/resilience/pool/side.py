@@ -153,7 +153,8 @@ class Side:
 
     def give_back(self, lease: Lease, *, clean: bool) -> None:
         """Return a channel; one that is not as it was lent is closed."""
-        lease.channel.on_return = lease.channel.on_loss = None
+        channel = lease.channel
+        channel.on_return = channel.on_loss = channel.awaits_replies = None
         self.sizing.give_back(lease.number, self._loop.time(), clean=clean)
         self._perform()
 

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+import hopmq
 from app.rpc.conftest import echo, opened, served
 from hopmq import Exchange, Message, Pool
 from hopmq.app.errors import CallError, CallTimeoutError, CallUnknownError
 from hopmq.app.rpc import RpcClient
+from hopmq.app.running.own_channels import OwnChannels
 from hopmq.testing import FaultProxy
 
 
@@ -125,6 +127,60 @@ async def test_a_line_that_says_nothing_ends_no_call_late(
     async with served(worker, queue, echo):
         with proxy.black_hole(), pytest.raises(CallTimeoutError):
             await client.call(b"", routing_key=queue, timeout=0.2)
+
+
+async def test_many_calls_through_many_losses_of_the_link(
+    client: RpcClient, worker: Pool, queue: str, proxy: FaultProxy
+) -> None:
+    async def call(number: int) -> str:
+        body = b"%d" % number
+        try:
+            reply = await client.call(body, routing_key=queue, idempotent=number % 2 == 0)
+        except CallUnknownError:
+            return "unknown"
+        assert reply.body == body
+        return "answered"
+
+    async def caller(numbers: range) -> list[str]:
+        return [await call(number) for number in numbers]
+
+    async with served(worker, queue, echo):
+        calling = [
+            asyncio.create_task(caller(range(first, first + 40))) for first in range(0, 40_000, 40)
+        ]
+        for times in range(1, 6):
+            while proxy.passed("to_client") < times * 200_000 and not all(
+                map(asyncio.Task.done, calling)
+            ):
+                await asyncio.sleep(0.001)
+            proxy.disconnect(reset=times % 2 == 0)
+        outcomes = [outcome for each in await asyncio.gather(*calling) for outcome in each]
+    assert {outcomes[number] for number in range(0, len(outcomes), 2)} == {"answered"}
+    assert {outcomes[number] for number in range(1, len(outcomes), 2)} == {"answered", "unknown"}
+    line = client._lines.current
+    assert line is None or len(line) == 0
+
+
+async def test_replies_come_although_messages_of_others_wait_unread(
+    amqp_url: str, worker: Pool, queue: str, name: str
+) -> None:
+    unread = f"{name}-unread"
+    await worker.declare_queue(unread)
+    await worker.publish_many([bytes(16 * 1024)] * 110, routing_key=unread)
+    connection = await hopmq.connect(amqp_url, max_unread_size=256 * 1024)
+    async with (
+        RpcClient(OwnChannels(connection)) as client,
+        connection.channel(prefetch=0) as channel,
+        served(worker, queue, echo),
+    ):
+        await channel.consume(unread)
+        budget = connection._session.budget
+        while not budget.paused:
+            await asyncio.sleep(0.001)
+        for _ in range(3):
+            assert (await client.call(b"x", routing_key=queue, timeout=5)).body == b"x"
+    await connection.close()
+    await worker.delete_queue(unread)
 
 
 async def test_a_channel_that_the_broker_closes_is_replaced(
