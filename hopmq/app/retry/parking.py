@@ -15,7 +15,7 @@ from hopmq.app.retry.parked import Parked, id_of, parked_of, parked_queue
 from hopmq.app.topology import Topology
 from hopmq.client.channel import Channel
 from hopmq.client.message import Message
-from hopmq.entities import Queue, name_of
+from hopmq.entities import Exchange, Queue, name_of
 from hopmq.errors import ResourceLockedError, UsageError
 
 _Messages: TypeAlias = list[Message]
@@ -50,16 +50,20 @@ class Parking:
         messaging: Messaging,
         queue: Queue | str,
         *,
+        exchange: Exchange | str | None = None,
         patience: float = 10.0,
     ) -> None:
         """Work on what was parked of `queue`.
 
         Args:
             messaging: A pool, for example.
-            queue: The queue that the messages came from.
+            queue: The queue that the messages came from; of a group, what `queue_name` returns.
+            exchange: Where they are given back to instead, by the routing keys that they have:
+                for a group with partitions, what `exchange_name` returns.
             patience: Seconds to wait for others that work on the same messages.
         """
         self.queue: str = name_of(queue)
+        self._exchange = None if exchange is None else name_of(exchange)
         self._parked = parked_queue(self.queue).name
         self._messaging = messaging
         self._patience = patience
@@ -122,9 +126,10 @@ class Parking:
     # --- inside --------------------------------------------------------------------------------
 
     async def _requeue(self, is_wanted: Callable[[str], bool], most: int) -> int:
-        await self._messaging.declare_queue(self.queue, passive=True)
-        way = topology_of(()) + Topology(bindings=(way_to(self.queue),))
-        await way.declare(self._messaging)
+        if self._exchange is None:
+            await self._messaging.declare_queue(self.queue, passive=True)
+            way = topology_of(()) + Topology(bindings=(way_to(self.queue),))
+            await way.declare(self._messaging)
         return await self._settle(is_wanted, most, requeues=True)
 
     async def _settle(
@@ -144,11 +149,13 @@ class Parking:
         return count
 
     async def _publish(self, message: Message) -> None:
-        headers = {**forgiven(message.headers), names.DELAY_TO: self.queue}
+        headers = forgiven(message.headers)
         headers.pop(names.QUEUE, None)
+        if self._exchange is None:
+            headers[names.DELAY_TO] = self.queue
         await self._messaging.publish(
             message.body,
-            exchange=END,
+            exchange=self._exchange or END,
             routing_key=message.routing_key,
             properties=copied(message, headers),
             mandatory=True,
