@@ -317,7 +317,7 @@ class Consumer:
             self._settling = StreamSettling(self._channel)
         self._admit(message)
         if not self.no_ack:
-            message.reject(requeue=True)
+            message.nack(requeue=True)
 
     def _enqueue(self, message: Message) -> None:
         message.admit(self._settling, None if self.no_ack else self._channel.deliveries.unsettled)
@@ -376,14 +376,14 @@ class Consumer:
         """Return what nobody has read to the queue; without acks it stays readable."""
         if self.no_ack:
             return
-        _reject(self._inbox.take_all())
+        _return(self._inbox.take_all())
 
     def _end(self, error: ClosedError | ConsumerCancelledError | None) -> None:
         if self._ended.done():
             return
         self._ended.come(error)
         if self._redeliveries is not None:
-            _reject(self._redeliveries.give_up())
+            _return(self._redeliveries.give_up())
         if error is None:
             self._inbox.close(StopAsyncIteration)
         else:
@@ -397,8 +397,11 @@ class Consumer:
             self._forget(self)
 
 
-def _reject(messages: Iterable[Message]) -> None:
-    """Return messages to their queue."""
+def _return(messages: Iterable[Message]) -> None:
+    """Return messages to their queue that nobody has read.
+
+    By `nack`: from RabbitMQ 4.3 on, quorum queues count each reject as a failed attempt.
+    """
     for message in messages:
         if not message.settled:
-            message.reject(requeue=True)
+            message.nack(requeue=True)

@@ -253,7 +253,7 @@ class ConsumeOperations:
 
         def give_back(reply: Any) -> None:
             if isinstance(reply, fetched) and not no_ack:
-                core.reject(reply.delivery_tag, requeue=True)
+                core.nack(reply.delivery_tag, requeue=True)
 
         reply = await self._ask_on(
             core, method, fetched, Basic.GetEmpty, before_reply=admit, on_abandoned=give_back
