@@ -5,13 +5,16 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import copy_context
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from hopmq.client.message import Message
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
 
 J = TypeVar("J")
+
+PROGRAM_ENDS: Final = (SystemExit, KeyboardInterrupt, GeneratorExit)
+"""What a handler raises not because it failed, but because nothing goes on."""
 
 
 class Crew(Generic[J]):
@@ -95,7 +98,9 @@ class Crew(Generic[J]):
                 self._failed(job, error)
                 if is_cancelled():
                     raise
-            except Exception as error:  # the handler is the user's: the worker goes on
+            except PROGRAM_ENDS:
+                raise
+            except BaseException as error:  # the handler is the user's: the worker goes on
                 self._failed(job, error)
 
     async def _wait(self) -> None:
@@ -122,6 +127,9 @@ def give_back(messages: Iterable[Message]) -> None:
 
 def log_and_give_back(messages: Iterable[Message], error: BaseException) -> None:
     """Say what was not to happen: a handler that settles its failures itself has raised."""
+    if isinstance(error, asyncio.CancelledError) and is_cancelled():
+        give_back(messages)
+        return
     for message in messages:
         logger.error(
             "delivery %s of %r was not handled and goes back to its queue",

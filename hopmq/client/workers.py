@@ -103,7 +103,9 @@ class Workers:
                 self._employer.handler_failed(
                     message, error
                 )  # of something that the handler awaited
-            except Exception as error:  # the handler is the user's: the worker goes on
+            except (SystemExit, KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as error:  # the handler is the user's: the worker goes on
                 self._employer.handler_failed(message, error)
             finally:
                 at_work[number] = None

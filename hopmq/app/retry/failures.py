@@ -8,6 +8,7 @@ from typing import Final
 from hopmq.app import header_names as names
 from hopmq.app.clock import Clock
 from hopmq.app.context import ConsumeContext
+from hopmq.app.crew import PROGRAM_ENDS
 from hopmq.app.messaging import Messaging
 from hopmq.app.retry import native
 from hopmq.app.retry.aside import Aside, give_back
@@ -210,4 +211,4 @@ def _is_stop(error: BaseException) -> bool:
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
-    return not isinstance(error, Exception)
+    return isinstance(error, PROGRAM_ENDS)

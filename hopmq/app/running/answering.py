@@ -1,13 +1,12 @@
 """What is done with one request: the handler, and its answer."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hopmq.app.clock import Clock
 from hopmq.app.context import ConsumeContext, PausableConsumer
-from hopmq.app.crew import give_back, is_cancelled
+from hopmq.app.crew import PROGRAM_ENDS, give_back, is_cancelled
 from hopmq.app.messaging import Messaging
 from hopmq.app.rpc import RemoteErrors, answer, answer_error, is_overdue
 from hopmq.app.rpc.remote_errors import INTERNAL
@@ -60,7 +59,9 @@ class Answering:
         try:
             result = await self._call(context)
             encoded = self._serialization.encode(result, content_type=self._content_type)
-        except (Exception, asyncio.CancelledError) as error:
+        except PROGRAM_ENDS:
+            raise
+        except BaseException as error:
             if is_cancelled():
                 give_back((request,))
                 raise

@@ -8,7 +8,7 @@ from typing import Any, Final
 from hopmq.app.batching import BatchFailures
 from hopmq.app.clock import Clock, sleep
 from hopmq.app.context import ConsumeContext, PausableConsumer
-from hopmq.app.crew import give_back, is_cancelled
+from hopmq.app.crew import PROGRAM_ENDS, give_back, is_cancelled
 from hopmq.app.declarations import AckPolicy
 from hopmq.app.errors import DeliveryLimitError, PayloadError
 from hopmq.app.retry import Failures, Postpone, RetryAfter, Verdict
@@ -73,8 +73,7 @@ class Handling:
         context = ConsumeContext((message,), self._consumer, self._app)
         if self._ack_first:
             message.ack()
-        elif message.redelivered and self._failures.last_chance(message):
-            await self._failures.settle(context, message, DeliveryLimitError(_TOO_OFTEN))
+        elif message.redelivered and await self._had_last_chance(message):
             return
         try:
             succeeded = await self._succeeds(context, message)
@@ -89,7 +88,9 @@ class Handling:
         while True:
             try:
                 await self._call(context)
-            except (Exception, asyncio.CancelledError) as error:
+            except PROGRAM_ENDS:
+                raise
+            except BaseException as error:
                 if is_cancelled():
                     raise
                 pause = self._pause_before_next(context, error)
@@ -112,6 +113,8 @@ class Handling:
         if self._ack_first:
             _ack(messages)
         for message in messages:
+            if message.redelivered and not self._ack_first and await self._had_last_chance(message):
+                continue
             try:
                 payloads.append(self._decode(message))
             except Exception as error:  # the decoder may be the user's
@@ -129,7 +132,11 @@ class Handling:
             await self._call(context)
         except BatchFailures as error:
             failures = error.failures
-        except (Exception, asyncio.CancelledError) as error:
+            if not failures.keys() <= set(range(len(messages))):  # whichever it was: not done
+                failures = dict.fromkeys(range(len(messages)), error)
+        except PROGRAM_ENDS:
+            raise
+        except BaseException as error:
             if is_cancelled():
                 give_back(messages)
                 raise
@@ -138,6 +145,14 @@ class Handling:
             _ack([each for index, each in enumerate(messages) if index not in failures])
         for index, failure in failures.items():
             await self._give_up(self._context([messages[index]]), messages[index], failure)
+
+    async def _had_last_chance(self, message: Message) -> bool:
+        """Park a message that the broker would drop at its next return; return whether it did."""
+        if not self._failures.last_chance(message):
+            return False
+        context = self._context([message])
+        await self._failures.settle(context, message, DeliveryLimitError(_TOO_OFTEN))
+        return True
 
     def _is_lost(self, message: Message) -> bool:
         """Return whether the broker has taken a message back, and may have given it to another."""
