@@ -140,7 +140,7 @@ class App(Router, Outbound):
 
     @property
     def consumers(self) -> Mapping[str, RunningConsumer]:
-        """The consumers and endpoints by name, while it runs: to pause and resume them."""
+        """The consumers and endpoints that run, by name; they can be paused."""
         return self._running().consumers
 
     def health(self) -> AppHealth:
@@ -195,17 +195,18 @@ class App(Router, Outbound):
     async def serve(self, *, consume: bool = True) -> None:
         """Run until a SIGTERM or SIGINT, then drain; a second one ends the process at once.
 
+        A signal that comes before it runs has it give up, and undo what it has begun.
+
         Args:
             consume: As for `start`.
 
         Raises:
             HopMQError: It could not start, or the connection has ended for good.
         """
-        await self.start(consume=consume)
-        run = self._running()
         try:
-            async with DrainOnSignal(self, within=self._drain_timeout):
-                await run.wait_failed()
+            async with DrainOnSignal(_Started(self), within=self._drain_timeout):
+                await self.start(consume=consume)
+                await self._running().wait_failed()
         finally:
             await self.drain()
 
@@ -344,6 +345,20 @@ class App(Router, Outbound):
 
     def _sender(self) -> Sender:
         return self._running().sender
+
+
+class _Started:
+    """What is drained of an application on a signal: nothing, as long as it starts.
+
+    Then its start, which waits in the block of the signal, is cancelled.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def drain(self, timeout: float = 0.0) -> None:  # noqa: ASYNC109  # bounds several waits
+        if self._app.state != "starting":
+            await self._app.drain(timeout)
 
 
 async def _call(hook: Callable[[], Any]) -> None:

@@ -26,6 +26,12 @@ def say_loop() -> None:
     print(type(asyncio.get_running_loop()).__module__, flush=True)
 
 
+@app.on_startup
+async def hang() -> None:
+    if "hang" in sys.argv:
+        await asyncio.sleep(600)
+
+
 @app.consumer(sys.argv[2])
 async def handle(seconds: float) -> None:
     print("begun", flush=True)
@@ -45,7 +51,7 @@ print("returned", flush=True)
 
 @asynccontextmanager
 async def running(
-    folder: Path, url: str, queue: str, drain_timeout: float
+    folder: Path, url: str, queue: str, drain_timeout: float, *words: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     program = folder / "program.py"
     program.write_text(PROGRAM)
@@ -55,6 +61,7 @@ async def running(
         url,
         queue,
         str(drain_timeout),
+        *words,
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(Path(hopmq.__file__).parents[1])},
     )
@@ -100,6 +107,16 @@ async def test_what_takes_longer_than_the_drain_goes_back(
     assert output.split() == [b"goodbye", b"returned"]
     assert process.returncode == 0
     assert (await other.declare_queue(cleaned, passive=True)).message_count == 1
+
+
+async def test_a_signal_amid_the_start_has_it_undone(
+    amqp_url: str, cleaned: str, other: Connection, tmp_path: Path
+) -> None:
+    async with running(tmp_path, amqp_url, cleaned, 30.0, "hang") as process:
+        process.send_signal(signal.SIGTERM)
+        output, _ = await process.communicate()
+    assert output.split() == [b"goodbye", b"returned"]
+    assert process.returncode == 0
 
 
 async def test_a_second_signal_ends_at_once(
