@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 
 from hopmq.app.app import App
 
+__all__ = ["Probes", "WithApp", "lifespan"]
+
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]

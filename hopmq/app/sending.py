@@ -9,7 +9,7 @@ from typing import Any, Final
 from hopmq.app.clock import Clock
 from hopmq.app.context import PublishContext, PublishMiddleware
 from hopmq.app.messaging import Messaging
-from hopmq.app.middleware import compose
+from hopmq.app.middleware.composition import compose
 from hopmq.app.retry import publish_delayed, seconds_until
 from hopmq.app.serialization import Serialization
 from hopmq.client.draft import expiration_text

@@ -1,7 +1,6 @@
 """What stands around handlers and publishing, and what of it is built in."""
 
 from hopmq.app.middleware.circuit import CircuitBreaker
-from hopmq.app.middleware.composition import compose
 from hopmq.app.middleware.deduplication import Claim, Deduplication, DeduplicationStore
 from hopmq.app.middleware.logs import Logging
 from hopmq.app.middleware.memory_store import MemoryStore
@@ -19,5 +18,4 @@ __all__ = [
     "RateLimit",
     "SqliteStore",
     "Timeout",
-    "compose",
 ]

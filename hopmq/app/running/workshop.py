@@ -11,7 +11,7 @@ from hopmq.app.declarations import ConsumerDeclaration, EndpointDeclaration
 from hopmq.app.groups import PartitionMember
 from hopmq.app.injection import AppScope, Handler, compile_handler
 from hopmq.app.messaging import Messaging
-from hopmq.app.middleware import compose
+from hopmq.app.middleware.composition import compose
 from hopmq.app.ordering import Lanes, key_of
 from hopmq.app.retry import Failures
 from hopmq.app.running.answering import Answering

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.middleware.conftest import Contexts, done
 from hopmq.app.context import ConsumeContext
-from hopmq.app.middleware import compose
+from hopmq.app.middleware.composition import compose
 
 
 def test_without_middleware_there_is_nothing_around_a_handler() -> None:
