@@ -50,6 +50,10 @@ class Program:
         self._running().send_signal(signal.SIGTERM)
         return self._running().wait(_PATIENCE)
 
+    def wait(self) -> int:
+        """Wait until it ends by itself; return its exit status."""
+        return self._running().wait(_PATIENCE)
+
     @property
     def output(self) -> str:
         """What it has printed, in all of its lives."""
