@@ -43,11 +43,11 @@ napoleon_attr_annotations = False
 nitpick_ignore_regex = [
     (
         "py:.*",
-        r"(asyncio|collections|datetime|decimal|enum|logging|os|pathlib|random|signal|ssl|types|typing)\..*",
+        r"(asyncio|collections|contextlib|datetime|decimal|enum|logging|os|pathlib|random|signal|ssl|types|typing)\..*",
     ),
     (
         "py:.*",
-        r"(.*\.)?(Body|CredentialsProvider|Drainable|Handler|Loan|Messaging|OnLoss|OnReturn|Opening|PausableConsumer|Processing|Overflow|DeadLetterStrategy|C|R|T)",
+        r"(.*\.)?(Body|CredentialsProvider|Drainable|Handler|Loan|Messaging|OnLoss|OnReturn|Opening|PausableConsumer|Processing|Overflow|DeadLetterStrategy|Timer|C|F|H|R|T)",
     ),
     ("py:.*", r"(dict|tuple)\[str"),  # what Sphinx makes of types within types of attributes
 ]
@@ -101,7 +101,7 @@ def resolve(
     """Lead a type in a signature to its public name, whatever module it is written in."""
     last = str(node.get("reftarget", "")).rpartition(".")[2]
     python = env.domains.python_domain
-    for module in ("hopmq", "hopmq.errors", "hopmq.broker", "hopmq.testing"):
+    for module in ("hopmq", "hopmq.app", "hopmq.errors", "hopmq.broker", "hopmq.testing"):
         if f"{module}.{last}" in python.objects:
             target = f"{module}.{last}"
             return python.resolve_xref(

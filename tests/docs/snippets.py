@@ -34,7 +34,7 @@ class Snippet:
     @property
     def is_program(self) -> bool:
         """Whether it is complete, rather than a part of something asynchronous."""
-        return "asyncio.run(" in self.code
+        return "asyncio.run(" in self.code or "app.run()" in self.code
 
     @property
     def is_test(self) -> bool:
@@ -45,7 +45,12 @@ class Snippet:
     def is_endless(self) -> bool:
         """Whether it is a program that consumes until it is interrupted."""
         iterates = "async for" in self.code and "break" not in self.code
-        return self.is_program and (iterates or "DrainOnSignal" in self.code)
+        return self.is_program and (iterates or self.ends_in_order)
+
+    @property
+    def ends_in_order(self) -> bool:
+        """Whether it is a program that drains when it is interrupted."""
+        return "DrainOnSignal" in self.code or "app.run()" in self.code
 
     def adapted(self, words: Mapping[str, str]) -> "Snippet":
         """Return the same with the addresses and files of a broker at hand."""
@@ -91,7 +96,10 @@ def run_program(snippet: Snippet, folder: Path) -> str:
         if snippet.is_endless:
             first = process.stdout.readline()
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=_TIMEOUT)
+            output, _ = process.communicate(timeout=_TIMEOUT)
+            assert not snippet.ends_in_order or process.returncode == 0, (
+                f"{snippet.place}: {output}"
+            )
             return first
         output, _ = process.communicate(timeout=_TIMEOUT)
         assert process.returncode == 0, f"{snippet.place}: {output}"

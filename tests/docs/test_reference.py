@@ -4,11 +4,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import hopmq
-from hopmq import broker, errors, testing
+from hopmq import app, broker, errors, testing
 from hopmq.url import _NUMBERS, _TEXTS
 from hopmq.wire.selection import NO_EXTENSIONS, REQUIRE_EXTENSIONS
 
@@ -51,9 +52,16 @@ def test_every_public_name_of_the_broker_is_documented() -> None:
     assert documented("broker.md") == set(broker.__all__)
 
 
-def test_the_tree_of_errors_is_the_one_in_the_code() -> None:
-    assert errors.__doc__ is not None
-    tree = errors.__doc__.split("\n\n", 1)[1].strip()
+def test_every_public_name_of_applications_is_documented() -> None:
+    modules = {"asgi", "middleware"}
+    public = {*app.__all__, *app.asgi.__all__, *app.middleware.__all__} - modules
+    assert documented("app.md") == public
+
+
+@pytest.mark.parametrize("module", [errors, app.errors])
+def test_the_tree_of_errors_is_the_one_in_the_code(module: ModuleType) -> None:
+    assert module.__doc__ is not None
+    tree = module.__doc__.split("\n\n", 1)[1].strip()
     assert tree in (REFERENCE / "errors.md").read_text()
 
 
