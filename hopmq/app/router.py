@@ -92,6 +92,7 @@ class Router:
         Raises:
             DeclarationError: Options that do not go together.
         """
+        _check_queue(queue)
         _check(ack, prefetch, concurrency)
         if batch is not None and order_by is not None:
             raise DeclarationError("a batch has messages of many keys: batch or order_by, not both")
@@ -158,6 +159,7 @@ class Router:
         Raises:
             DeclarationError: Options that do not go together.
         """
+        _check_queue(queue)
         _check(ack, prefetch, concurrency)
         if ack == "manual":
             raise DeclarationError("an endpoint acknowledges its requests: ack is auto or first")
@@ -228,6 +230,16 @@ class Router:
             UsageError: It is part of one already, or of itself.
         """
         self.declared.include(router.declared)
+
+
+def _check_queue(queue: object) -> None:
+    if callable(queue):
+        raise DeclarationError(
+            f"the decorator of {getattr(queue, '__name__', queue)!r} needs a queue: "
+            '@app.consumer("orders"), with parentheses'
+        )
+    if not isinstance(queue, Queue | str | None):
+        raise DeclarationError(f"a queue or its name is due, not {queue!r}")
 
 
 def _check(ack: str, prefetch: int, concurrency: int) -> None:

@@ -15,7 +15,7 @@ _BY_DEFAULT: Final = Exponential(1, 60)
 
 _NEVER: Final = (PayloadError, DeliveryLimitError, Park, Postpone, Drop)
 
-Errors = tuple[type[BaseException], ...]
+Errors = type[BaseException] | tuple[type[BaseException], ...]
 
 
 @dataclass(slots=True, frozen=True, kw_only=True, eq=False, repr=False)
@@ -26,12 +26,13 @@ class Retry(Value):
         attempts: How many there are in all, with the first one.
         backoff: How long to wait; it is asked with the number of waits there have been. One that
             returns None ends the attempts.
-        on: Errors that are worth another attempt. Others park the message at once.
-        give_up_on: Errors that park it all the same.
+        on: Error, or errors, that are worth another attempt. Others park the message at once.
+        give_up_on: Error, or errors, that park it all the same.
         at_once: How many further attempts are made at once, in memory, before waiting begins.
 
     Raises:
-        UsageError: `attempts` is below 1, or `at_once` below 0 or not below `attempts`.
+        UsageError: `attempts` is below 1, `at_once` below 0 or not below `attempts`, or errors are
+            no exceptions.
     """
 
     attempts: int = 5
@@ -46,6 +47,8 @@ class Retry(Value):
             raise UsageError(f"attempts is 1 or more, not {self.attempts!r}")
         if not 0 <= self.at_once < self.attempts:
             raise UsageError(f"at_once is 0 or more and below attempts, not {self.at_once!r}")
+        for errors in (self.on, self.give_up_on):
+            _check_errors(errors)
 
     def should_retry(self, error: BaseException, attempt: int) -> bool:
         """Return whether attempt `attempt`, counted from 1, that failed of `error` has a next."""
@@ -56,7 +59,7 @@ class Retry(Value):
         if isinstance(error, self.give_up_on):
             return False
         # What the handler waited for was cancelled, and not the handler: a failure like others.
-        return isinstance(error, (*self.on, asyncio.CancelledError))
+        return isinstance(error, (self.on, asyncio.CancelledError))
 
     def delay_before(self, attempt: int, elapsed: float = 0.0) -> float | None:
         """Return the seconds between attempt `attempt` and the one before; None for no more.
@@ -67,3 +70,10 @@ class Retry(Value):
         """
         waits = attempt - 2 - self.at_once
         return 0.0 if waits < 0 else self.backoff.delay(waits, elapsed)
+
+
+def _check_errors(errors: object) -> None:
+    """Refuse what is neither an exception nor a tuple of them: at a failure it would be too late."""
+    for each in errors if isinstance(errors, tuple) else (errors,):
+        if not (isinstance(each, type) and issubclass(each, BaseException)):
+            raise UsageError(f"an exception or a tuple of them is due, not {errors!r}")

@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -402,6 +403,16 @@ def test_options_that_contradict_each_other_are_refused_at_once(
 ) -> None:
     with pytest.raises(DeclarationError, match=complaint):
         App().consumer("orders", **options)(lambda: None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("decorator", [App().consumer, App().endpoint])
+def test_a_decorator_without_its_parentheses_is_refused(decorator: Any) -> None:
+    async def handle(order: Order) -> None: ...
+
+    with pytest.raises(DeclarationError, match="'handle' needs a queue"):
+        decorator(handle)
+    with pytest.raises(DeclarationError, match="a queue or its name is due"):
+        decorator(5)
 
 
 async def test_a_handler_that_cannot_work_is_refused_before_connecting() -> None:
