@@ -7,7 +7,7 @@ import pytest
 
 from app.groups.conftest import Declaring
 from app.groups.waiting import until
-from hopmq import Exchange, Pool
+from hopmq import Connection, Exchange, Pool
 from hopmq.app import App, Constant, ConsumeContext, Group, Parking, Retry
 
 LEDGER = Group("ledger", partitions=4)
@@ -30,9 +30,9 @@ class Setting:
         self.attempts: list[int] = []
         self.broken: tuple[int, int] | None = None
 
-    def app(self, name: str) -> App:
+    def app(self, name: str, connection: Connection | None = None) -> App:
         """Return a member of the group."""
-        app = App(self.url, name=name)
+        app = App(connection or self.url, name=name)
 
         @app.consumer(
             exchange=self.exchange,
@@ -131,4 +131,11 @@ async def test_applications_come_and_go_and_every_account_keeps_its_order(
         await setting.publish(21, 25)
     async with setting.app("c"):
         await until(lambda: setting.count() == 300)
+    assert setting.in_order()
+
+
+async def test_one_connection_is_enough_for_a_member(setting: Setting, other: Connection) -> None:
+    async with setting.app("a", other):
+        await setting.publish(1, 3)
+        await until(lambda: setting.count() == 36)
     assert setting.in_order()
