@@ -141,3 +141,67 @@ async def test_of_several_differences_the_first_one_is_named(peer: Peer, name: s
         named.append(closed.text.split("'")[1])
         del left[named[-1]]
     assert named == list(COMPARED)
+
+
+OF_KINDS: dict[str, dict[str, FieldValue]] = {
+    "classic": {
+        "x-max-length": 5,
+        "x-queue-version": 2,
+        "x-queue-master-locator": "client-local",
+        "x-queue-leader-locator": "client-local",
+    },
+    "quorum": {
+        "x-dead-letter-exchange": "exchange",
+        "x-dead-letter-strategy": "at-most-once",
+        "x-expires": 100_000,
+        "x-max-length": 5,
+        "x-max-length-bytes": 5,
+        "x-max-in-memory-length": 5,
+        "x-max-in-memory-bytes": 5,
+        "x-overflow": "drop-head",
+        "x-single-active-consumer": True,
+        "x-quorum-initial-group-size": 1,
+        "x-delivery-limit": 5,
+        "x-message-ttl": 100_000,
+        "x-queue-leader-locator": "client-local",
+        "x-consumer-disconnected-timeout": 60_000,
+        "x-consumer-timeout": 60_000,
+        "x-delayed-retry-type": "failed",
+        "x-delayed-retry-min": 100,
+        "x-delayed-retry-max": 200,
+    },
+    "stream": {
+        "x-max-length-bytes": 5,
+        "x-max-age": "7D",
+        "x-stream-max-segment-size-bytes": 5000,
+        "x-stream-filter-size-bytes": 17,
+        "x-initial-cluster-size": 1,
+        "x-queue-leader-locator": "client-local",
+    },
+}
+"""Arguments of each kind, in the order in which they are compared."""
+
+ADDED = {
+    "x-queue-leader-locator": {"classic": {"4.0", "4.3"}},
+    "x-stream-filter-size-bytes": {"stream": {"4.3"}},
+    **{each: {"quorum": {"4.3"}} for each in list(OF_KINDS["quorum"])[-5:]},
+}
+"""Releases that compare what earlier ones did not."""
+
+
+@pytest.mark.parametrize("kind", list(OF_KINDS))
+async def test_each_kind_compares_what_it_knows(
+    peer: Peer, name: str, release: str, kind: str
+) -> None:
+    left = dict(reversed(OF_KINDS[kind].items()))
+    await (await peer.channel()).declare(name, durable=True, arguments={"x-queue-type": kind})
+    compared = [
+        each for each in OF_KINDS[kind] if release in ADDED.get(each, {}).get(kind, {release})
+    ]
+    for argument in compared:
+        channel = await peer.channel()
+        again = channel.declare(name, durable=True, arguments={"x-queue-type": kind, **left})
+        assert (await refusal(again)).text.split("'")[1] == argument
+        del left[argument]
+    arguments = {"x-queue-type": kind, **left}
+    await (await peer.channel()).declare(name, durable=True, arguments=arguments)

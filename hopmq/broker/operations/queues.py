@@ -11,7 +11,6 @@ from hopmq.broker.equivalence import check_same, check_same_argument
 from hopmq.broker.exchanges.binding import Binding
 from hopmq.broker.operations.names import stripped
 from hopmq.broker.queues.arguments import (
-    COMPARED,
     DEFAULT_TYPE,
     TYPE,
     as_compared,
@@ -19,6 +18,7 @@ from hopmq.broker.queues.arguments import (
     check_declaration,
     check_server_named,
     check_type,
+    compared,
     rules_of,
 )
 from hopmq.broker.queues.kinds import KINDS, new_queue
@@ -164,7 +164,7 @@ def _check_equivalent(queue: Queue, method: Methods.Declare, arguments: Mapping[
     check_same(what, "auto_delete", method.auto_delete, queue.auto_delete)
     rules = rules_of(queue.vhost)
     received, current = (as_compared(each, rules) for each in (arguments, queue.arguments))
-    for name in COMPARED:
+    for name in compared(queue.kind, rules):
         check_same_argument(what, name, received, current)
     if received.get(TYPE, DEFAULT_TYPE) != queue.kind:
         check_same_argument(what, TYPE, received, current)

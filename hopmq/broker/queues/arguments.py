@@ -1,6 +1,6 @@
 """Which declarations of queues are refused, in RabbitMQ's words."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from hopmq.broker.exchanges.terms import type_of
@@ -14,28 +14,56 @@ if TYPE_CHECKING:
 TYPE: Final = "x-queue-type"
 DEFAULT_TYPE: Final = "classic"
 
-COMPARED: Final = (
-    "x-expires",
-    "x-message-ttl",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-dead-letter-strategy",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-max-in-memory-length",
-    "x-max-in-memory-bytes",
-    "x-max-priority",
-    "x-overflow",
-    "x-queue-mode",
-    "x-queue-version",
-    "x-single-active-consumer",
-    "x-quorum-initial-group-size",
-    "x-max-age",
-    "x-stream-max-segment-size-bytes",
-    "x-initial-cluster-size",
-    "x-queue-leader-locator",
-)
-"""Arguments in which a declaration of an existing queue must agree, besides the type."""
+_COMPARED: Final = {
+    "classic": (
+        "x-expires",
+        "x-message-ttl",
+        "x-dead-letter-exchange",
+        "x-dead-letter-routing-key",
+        "x-max-length",
+        "x-max-length-bytes",
+        "x-max-priority",
+        "x-overflow",
+        "x-queue-mode",
+        "x-queue-version",
+        "x-single-active-consumer",
+        "x-queue-master-locator",
+        "x-queue-leader-locator",
+    ),
+    "quorum": (
+        "x-dead-letter-exchange",
+        "x-dead-letter-routing-key",
+        "x-dead-letter-strategy",
+        "x-expires",
+        "x-max-length",
+        "x-max-length-bytes",
+        "x-max-in-memory-length",
+        "x-max-in-memory-bytes",
+        "x-overflow",
+        "x-single-active-consumer",
+        "x-quorum-initial-group-size",
+        "x-delivery-limit",
+        "x-message-ttl",
+        "x-queue-leader-locator",
+        "x-consumer-disconnected-timeout",
+        "x-consumer-timeout",
+        "x-delayed-retry-type",
+        "x-delayed-retry-min",
+        "x-delayed-retry-max",
+    ),
+    "stream": (
+        "x-max-length-bytes",
+        "x-max-age",
+        "x-stream-max-segment-size-bytes",
+        "x-stream-filter-size-bytes",
+        "x-initial-cluster-size",
+        "x-queue-leader-locator",
+    ),
+}
+"""Arguments in which a declaration must agree with an existing queue of each kind, in their order.
+
+The type is not among them; nor is what the kind does not know in a release.
+"""
 
 
 def check_type(
@@ -147,6 +175,11 @@ def as_compared(arguments: Mapping[str, Any], rules: ArgumentRules) -> Mapping[s
     if rules.ages_in_milliseconds and isinstance(age, str):
         changes["x-max-age"] = milliseconds_of(age)
     return {**arguments, **changes}
+
+
+def compared(kind: str, rules: ArgumentRules) -> Iterator[str]:
+    """Return the arguments in which a declaration must agree with a queue of that kind, in order."""
+    return (argument for argument in _COMPARED[kind] if argument in rules.known[kind])
 
 
 def rules_of(vhost: "VirtualHost") -> ArgumentRules:
