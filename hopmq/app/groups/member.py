@@ -22,7 +22,7 @@ logger: logging.Logger = logging.getLogger("hopmq.app")
 Saying = Literal["hello", "here", "bye"]
 
 _SETTLING: Final = 0.2
-"""Seconds that news of members are waited for before anything is done about them."""
+"""Seconds that more news are waited for before something is done, and more hellos for one answer."""
 
 
 class PartitionMember:
@@ -81,7 +81,7 @@ class PartitionMember:
         self._ended: asyncio.Future[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
-        self._owes_answer = False
+        self._answers_at: float | None = None
         self._settled_at: float | None = None
 
     def __repr__(self) -> str:
@@ -251,8 +251,8 @@ class PartitionMember:
             is_news = self._roster.heard(member, self._clock.time())
         if is_news:
             self._settled_at = self._clock.time() + _SETTLING
-        if saying == "hello":
-            self._owes_answer = True
+        if saying == "hello" and self._answers_at is None:
+            self._answers_at = self._clock.time() + _SETTLING
         if is_news or saying == "hello":
             self._woken.set()
 
@@ -261,11 +261,13 @@ class PartitionMember:
         await self._say("hello")
         beat_at = self._clock.time() + self._heartbeat
         while True:
-            await self._wait_until(min(beat_at, self._settled_at or beat_at))
+            await self._wait_until(
+                min(beat_at, self._settled_at or beat_at, self._answers_at or beat_at)
+            )
             now = self._clock.time()
             is_beat = now >= beat_at
-            if is_beat or self._owes_answer:
-                self._owes_answer = False
+            if is_beat or (self._answers_at is not None and now >= self._answers_at):
+                self._answers_at = None
                 await self._say("here")
                 beat_at = now + self._heartbeat
             has_settled = self._settled_at is not None and now >= self._settled_at

@@ -98,9 +98,15 @@ async def test_it_says_hello_then_that_it_is_there_and_bye_in_the_end(setting: S
     assert setting.heard[3:] == [("me", "bye")]
 
 
-async def test_a_hello_is_answered(setting: Setting) -> None:
+async def test_hellos_are_answered_together(setting: Setting) -> None:
     await setting.say("other", "hello")
-    assert setting.heard[1:] == [("other", "hello"), ("me", "here")]
+    await setting.clock.advance(0.1)
+    await setting.say("third", "hello")
+    assert setting.heard[1:] == [("other", "hello"), ("third", "hello")]
+    await setting.clock.advance(0.1)
+    assert setting.heard[3:] == [("me", "here")]
+    await setting.clock.advance(1)
+    assert len(setting.heard) == 4
 
 
 async def test_one_that_says_something_has_a_share_until_it_says_bye(setting: Setting) -> None:
@@ -195,9 +201,10 @@ async def test_it_makes_way_again_where_it_is_active_and_the_owner_is_there(
 
 async def test_it_stays_where_the_owner_may_be_dead(setting: Setting) -> None:
     await setting.say("other", "hello")
-    await setting.clock.advance(5)
+    await setting.clock.advance(6)
     await setting.publish(b"0", b"1", b"2", b"3")
-    await setting.clock.advance(5)
+    await setting.clock.advance(6)
+    assert setting.member.members == {"me", "other"}
     assert setting.member.active == {0, 1, 2, 3}
 
 
