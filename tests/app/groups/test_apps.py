@@ -29,6 +29,7 @@ class Setting:
         self.handled: dict[int, list[tuple[str, int]]] = {account: [] for account in range(12)}
         self.attempts: list[int] = []
         self.broken: tuple[int, int] | None = None
+        self.pausing: tuple[int, int] | None = None
 
     def app(self, name: str, connection: Connection | None = None) -> App:
         """Return a member of the group."""
@@ -45,6 +46,8 @@ class Setting:
             if (entry.account, entry.number) == self.broken:
                 self.attempts.append(context.attempt)
                 raise ValueError("out of balance")
+            if (entry.account, entry.number) == self.pausing:
+                await context.consumer.pause()
             self.handled[entry.account].append((name, entry.number))
 
         return app
@@ -138,4 +141,14 @@ async def test_one_connection_is_enough_for_a_member(setting: Setting, other: Co
     async with setting.app("a", other):
         await setting.publish(1, 3)
         await until(lambda: setting.count() == 36)
+    assert setting.in_order()
+
+
+async def test_a_handler_may_pause_its_own_consumer(setting: Setting) -> None:
+    setting.pausing = (3, 2)
+    async with setting.app("a") as app:
+        await setting.publish(1, 5)
+        await until(lambda: app.consumers["ledger"].is_paused)
+        await app.consumers["ledger"].resume()
+        await until(lambda: setting.count() == 60)
     assert setting.in_order()
