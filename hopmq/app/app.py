@@ -3,13 +3,14 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
     AsyncExitStack,
     nullcontext,
 )
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar
 
@@ -111,6 +112,7 @@ class App(Router, Outbound):
         self._run: Run | None = None
         self._around: AsyncExitStack | None = None
         self._asking: Callable[[], AbstractContextManager[None]] = nullcontext
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._changing = asyncio.Lock()
         self.declared.outlet.opens_into(self._sender)
 
@@ -163,7 +165,7 @@ class App(Router, Outbound):
             ConnectError: The broker cannot be connected to.
             HopMQError: Something could not be declared or consumed.
         """
-        async with self._changing:
+        async with self._turn():
             if self._run is not None:
                 return
             self._state = "starting"
@@ -180,14 +182,22 @@ class App(Router, Outbound):
         Args:
             timeout: Seconds for all of it, after which what is unfinished is cut off; the
                 application's `drain_timeout` by default.
+
+        Raises:
+            UsageError: A handler of its own asks, which would wait for itself.
         """
-        async with self._changing:
+        if any(each.is_own_handler for each in self._handling()):
+            raise UsageError(
+                "a handler cannot wait for all handlers to finish: asyncio.create_task(app.drain())"
+            )
+        async with self._turn():
             run = self._run
             if run is None:
                 return
             self._state = "draining"
             try:
-                await run.end(self._drain_timeout if timeout is None else timeout, self._leave)
+                within = self._drain_timeout if timeout is None else timeout
+                await run.end(within, self._leaving())
             finally:
                 self._run = None
                 self._state = "stopped"
@@ -206,7 +216,7 @@ class App(Router, Outbound):
         try:
             async with DrainOnSignal(_Started(self), within=self._drain_timeout):
                 await self.start(consume=consume)
-                await self._running().wait_failed()
+                await self._running().wait_over()
         finally:
             await self.drain()
 
@@ -321,22 +331,29 @@ class App(Router, Outbound):
                 await _call(hook)
             await run.consume()
         except BaseException:
-            await run.end(_AFTER_FAILURE, self._leave)
-            self._run = None
+            try:
+                await run.end(_AFTER_FAILURE, self._leaving())
+            except Exception:  # why it did not start is what counts
+                logger.exception("what had begun did not end in order")
+            finally:
+                self._run = None
             raise
 
-    async def _leave(self) -> None:
-        """Call what is to be called at the end, once handlers have finished."""
+    def _turn(self) -> asyncio.Lock:
+        """Return what allows one change at a time; it belongs to the loop that it has waited in."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._changing = loop, asyncio.Lock()
+        return self._changing
+
+    def _handling(self) -> Iterable[RunningConsumer]:
+        return () if self._run is None else self._run.consumers.values()
+
+    def _leaving(self) -> list[Callable[[], Awaitable[None]]]:
+        """Return what is to be called at the end, once handlers have finished."""
         around, self._around = self._around, None
-        try:
-            for hook in self.declared.all_shutdown():
-                try:
-                    await _call(hook)
-                except Exception:  # the hook is the user's: the others are called all the same
-                    logger.exception("shutdown hook %r failed", hook)
-        finally:
-            if around is not None:
-                await around.aclose()
+        last = [] if around is None else [around.aclose]
+        return [*(partial(_call_last, hook) for hook in self.declared.all_shutdown()), *last]
 
     def _running(self) -> Run:
         if self._run is None:
@@ -365,6 +382,13 @@ async def _call(hook: Callable[[], Any]) -> None:
     outcome = hook()
     if inspect.isawaitable(outcome):
         await outcome
+
+
+async def _call_last(hook: Callable[[], Any]) -> None:
+    try:
+        await _call(hook)
+    except Exception:  # the hook is the user's: the others are called all the same
+        logger.exception("shutdown hook %r failed", hook)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -8,6 +8,7 @@ from contextvars import copy_context
 from typing import Final, Generic, TypeVar
 
 from hopmq.client.message import Message
+from hopmq.client.workers import become_worker
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
 
@@ -87,6 +88,7 @@ class Crew(Generic[J]):
             task.add_done_callback(self._tasks.discard)
 
     async def _work(self) -> None:
+        become_worker()
         while not self._is_ending:
             job = self._take()
             if job is None:

@@ -2,12 +2,26 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
-from typing import Any, Protocol
+from contextvars import ContextVar, copy_context
+from typing import Any, Final, Protocol
 
 from hopmq.client.inbox import Inbox
 from hopmq.client.message import Message
 from hopmq.errors import ClosedError, ConsumerCancelledError
+
+_worker: Final[ContextVar["asyncio.Task[Any] | None"]] = ContextVar("hopmq_worker", default=None)
+"""The worker whose handler runs, or has begun what runs."""
+
+
+def become_worker() -> None:
+    """Have `is_worker` recognise the task that runs."""
+    _worker.set(asyncio.current_task())
+
+
+def is_worker() -> bool:
+    """Return whether the task that runs is a worker itself, whose handler nobody else waits for."""
+    worker = _worker.get()
+    return worker is not None and worker is asyncio.current_task()
 
 
 class Employer(Protocol):
@@ -86,6 +100,7 @@ class Workers:
             task.add_done_callback(self._ended)
 
     async def _work(self, number: int, at_work: list[Message | None]) -> None:
+        become_worker()
         inbox, handler = self._inbox, self._handler
         while True:
             message = inbox.take()

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Final, Literal, Protocol
 
 from hopmq.app.context import attempt_of
 from hopmq.client.message import Message
-from hopmq.errors import HopMQError
+from hopmq.client.workers import is_worker
+from hopmq.errors import HopMQError, UsageError
 from hopmq.resilience.backoff import Backoff, Exponential
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
@@ -16,6 +18,10 @@ logger: logging.Logger = logging.getLogger("hopmq.app")
 ConsumerState = Literal["new", "running", "probing", "paused", "restarting", "stopped"]
 
 _BACKOFF: Final = Exponential(0.5, 30.0)
+
+
+_of_worker: Final[ContextVar["RunningConsumer | None"]] = ContextVar("hopmq_consumer", default=None)
+"""The consumer whose handler runs, or has begun what runs."""
 
 
 class Reading(Protocol):
@@ -66,6 +72,7 @@ class RunningConsumer:
         self._backoff = backoff
         self._state: ConsumerState = "new"
         self._probes = False
+        self._is_over = False
         self._changing = asyncio.Lock()
         self._reading: Reading | None = None
         self._ending: set[Reading] = set()
@@ -124,29 +131,33 @@ class RunningConsumer:
         """Take messages one at a time, until it is resumed or paused again; only while paused.
 
         Raises:
+            UsageError: As of `resume`.
             HopMQError: The broker refused; the consumer is paused still.
         """
+        self._check_caller()
         async with self._changing:
             if self._state == "paused":
-                await self._stopped()
-                await self._begin(probes=True)
+                await self._begin_again(probes=True)
 
     async def resume(self) -> None:
         """Take messages again, once handlers from before the pause have finished. Idempotent.
 
         Raises:
+            UsageError: One of these handlers asks, which would wait for itself.
             HopMQError: The broker refused; the consumer is paused still.
         """
+        if self._state != "running":
+            self._check_caller()
         async with self._changing:
             self._probes = False
             if self._state == "probing":
                 await self._end("paused")
             if self._state == "paused":
-                await self._stopped()
-                await self._begin(probes=False)
+                await self._begin_again(probes=False)
 
     async def stop(self) -> None:
         """Take no more messages, for good; return when handlers have finished."""
+        self._is_over = True
         async with self._changing:
             if self._state != "stopped":
                 await self._end("stopped")
@@ -154,21 +165,48 @@ class RunningConsumer:
 
     async def cut_off(self, within: float) -> None:
         """Cancel handlers that `stop` waits for in vain; wait for their end, `within` so many seconds."""
-        for reading in self._ending:
-            reading.cut_off()
-        if self._stopping is not None:
-            await asyncio.wait([self._stopping], timeout=within)
+        for reading in (*self._ending, self._reading):
+            if reading is not None:
+                reading.cut_off()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self.stop()  # which may have waited for its turn, behind a resume
+
+    @property
+    def is_own_handler(self) -> bool:
+        """Whether it is one of its own handlers that asks."""
+        return is_worker() and _of_worker.get() is self
 
     # --- inside ------------------------------------------------------------------------------
 
+    def _check_caller(self) -> None:
+        if self.is_own_handler:
+            raise UsageError(
+                f"consumer {self._name!r} goes on once its handlers have finished, and one of them "
+                "cannot wait for that: have a task of its own do it"
+            )
+
+    async def _begin_again(self, *, probes: bool) -> None:
+        await self._stopped()
+        if not self._is_over:
+            await self._begin(probes=probes)
+
     async def _begin(self, *, probes: bool) -> None:
         self._probes = probes
-        reading = self._read(probes)
-        await reading.start()
+        reading = await self._new_reading()
         self._has_begun(reading)
         self._watching = asyncio.create_task(
             self._watch(reading), name=f"hopmq consumer {self._name}"
         )
+
+    async def _new_reading(self) -> Reading:
+        before = _of_worker.set(self)  # workers have the context in which their consumer begins
+        try:
+            reading = self._read(self._probes)
+            await reading.start()
+        finally:
+            _of_worker.reset(before)
+        return reading
 
     def _has_begun(self, reading: Reading) -> None:
         self._reading = reading
@@ -179,14 +217,28 @@ class RunningConsumer:
         reading, self._reading = self._reading, None
         if self._watching is not None:
             self._watching.cancel()
-            await asyncio.wait([self._watching])
         if reading is not None:
-            before = self._stopping
-            self._stopping = asyncio.create_task(self._stop(reading, before))
+            # All of it at once: whoever ends it may be cancelled from here on.
+            self._ending.add(reading)
+            self._stopping = asyncio.create_task(
+                self._stop_after(self._watching, reading, self._stopping)
+            )
             with contextlib.suppress(HopMQError):
                 await reading.wait_stopped()
 
-    async def _stop(self, reading: Reading, before: asyncio.Task[None] | None) -> None:
+    async def _stop_after(
+        self,
+        watching: asyncio.Task[None] | None,
+        reading: Reading,
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        if watching is not None:
+            await asyncio.wait([watching])
+        await self._stop(reading)
+        if before is not None:
+            await asyncio.wait([before])
+
+    async def _stop(self, reading: Reading) -> None:
         self._ending.add(reading)
         try:
             await reading.stop()
@@ -194,8 +246,6 @@ class RunningConsumer:
             logger.info("consumer %r: %s", self._name, error)
         finally:
             self._ending.discard(reading)
-        if before is not None:
-            await asyncio.wait([before])
 
     async def _stopped(self) -> None:
         if self._stopping is not None:
@@ -212,7 +262,7 @@ class RunningConsumer:
             else:
                 return
             self._state = "restarting"
-            await self._stop(reading, None)
+            await self._stop(reading)
             while True:
                 pause = self._backoff.delay(failures) or 0.0
                 logger.warning(
@@ -225,8 +275,7 @@ class RunningConsumer:
                 failures += 1
                 try:
                     await self._prepare()
-                    reading = self._read(self._probes)
-                    await reading.start()
+                    reading = await self._new_reading()
                 except HopMQError as error:
                     reason = error
                 else:

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, NoReturn
+from contextlib import AsyncExitStack
+from typing import Any, Final
 
 from hopmq.app.injection import AppScope
 from hopmq.app.messaging import Messaging
@@ -44,6 +45,7 @@ class Run:
         self._threads = ThreadPoolExecutor(settings.threads, "hopmq handler")
         self._rpc: RpcClient | None = None
         self._answers: dict[Any, Callable[[Message], Any]] = {}
+        self._has_ended = asyncio.Event()
         self.consumers: dict[str, RunningConsumer] = {}
 
     async def connect(self) -> None:
@@ -81,13 +83,21 @@ class Run:
         for consumer in self.consumers.values():
             await consumer.start()
 
-    async def wait_failed(self) -> NoReturn:
-        """Wait until it cannot go on; raise why.
+    async def wait_over(self) -> None:
+        """Wait until it has ended; raise why it cannot go on, if that comes first.
 
         Raises:
             ConnectionClosed: The connection has ended for good.
         """
-        raise (await self._settings.source.wait_ended()).again()
+        failed = asyncio.create_task(self._settings.source.wait_ended())
+        ended = asyncio.create_task(self._has_ended.wait())
+        try:
+            await asyncio.wait((failed, ended), return_when=asyncio.FIRST_COMPLETED)
+            if failed.done() and not ended.done():
+                raise failed.result().again()
+        finally:
+            failed.cancel()
+            ended.cancel()
 
     async def ask(
         self,
@@ -120,24 +130,40 @@ class Run:
         )
         return reply if returns is None else self._reader(returns)(reply)
 
-    async def end(self, within: float, leave: Callable[[], Awaitable[None]]) -> None:
-        """Stop consumers, let handlers finish, call `leave`, and close, within so many seconds."""
+    async def end(self, within: float, leave: Iterable[Callable[[], Awaitable[None]]]) -> None:
+        """Stop consumers, let handlers finish, call all of `leave`, and close.
+
+        Each of these is done, in this order, whatever becomes of those before it: when `within`
+        seconds are over, what is left has a second each.
+        """
         deadline = asyncio.get_running_loop().time() + within
+        async with AsyncExitStack() as last:
+            last.callback(self._has_ended.set)
+            last.callback(self._threads.shutdown, wait=False, cancel_futures=True)
+            last.push_async_callback(self._close, deadline)
+            for step in reversed((*leave, self._scope.close)):
+                last.push_async_callback(_bounded, step, deadline)
+            await self._end_handlers(deadline, within)
+
+    async def _end_handlers(self, deadline: float, within: float) -> None:
+        consumers = self.consumers.values()
         try:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await asyncio.gather(*(each.stop() for each in self.consumers.values()))
-            except TimeoutError:
-                logger.warning("handlers have not finished within %g seconds: cut off", within)
-                await asyncio.gather(*(each.cut_off(_LEAST) for each in self.consumers.values()))
-            await leave()
-            await self._scope.close()
+            async with asyncio.timeout_at(deadline):
+                await asyncio.gather(*(each.stop() for each in consumers))
+        except TimeoutError:
+            logger.warning("handlers have not finished within %g seconds: cut off", within)
+            await asyncio.gather(*(each.cut_off(_LEAST) for each in consumers))
+        except asyncio.CancelledError:
+            await asyncio.gather(*(each.cut_off(_LEAST) for each in consumers))
+            raise
+
+    async def _close(self, deadline: float) -> None:
+        try:
             if self._rpc is not None:
                 await self._rpc.close()
         finally:
             left = deadline - asyncio.get_running_loop().time()
             await self._settings.source.close(min(max(left, _LEAST), _MOST))
-            self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _reader(self, kind: Any) -> Callable[[Message], Any]:
         """Return what reads answers as a type; made once for each."""
@@ -149,3 +175,15 @@ class Run:
             found = self._settings.serialization.decoder(kind, "the answer")
             self._answers[kind] = found
         return found
+
+
+async def _bounded(step: Callable[[], Awaitable[None]], deadline: float) -> None:
+    """Do a step of the user's until the deadline, or for a second where that is later."""
+    now = asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout_at(max(deadline, now + _LEAST)) as bound:
+            await step()
+    except TimeoutError:
+        if not bound.expired():
+            raise
+        logger.warning("%r has not ended in time: cut off", step)

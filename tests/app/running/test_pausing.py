@@ -2,8 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from app.running.seen import Seen
-from hopmq import Connection, Message, Queue
+from hopmq import Connection, Message, Pool, Queue, UsageError
 from hopmq.app import App, ConsumeContext, Retry
 from hopmq.resilience import Constant
 
@@ -35,3 +37,71 @@ async def test_a_pause_is_no_failed_attempt_of_what_goes_back(
             await at_work.wait()
         may_end.set()
         assert sorted(await seen.count(5)) == [(b"%d" % number, 1) for number in range(5)]  # type: ignore[type-var]
+
+
+async def test_a_handler_does_not_wait_for_itself_to_resume(
+    amqp_url: str, cleaned: str, seen: Seen
+) -> None:
+    app = App(amqp_url)
+
+    @app.consumer(cleaned)
+    async def handle(context: ConsumeContext, body: bytes) -> None:
+        if body == b"first":
+            await context.consumer.pause()
+            with pytest.raises(UsageError):
+                await context.consumer.resume()
+        await seen.add(body)
+
+    async with app:
+        await app.publish(b"first", routing_key=cleaned)
+        await seen.count(1)
+        await app.consumers[cleaned].resume()
+        await app.publish(b"second", routing_key=cleaned)
+        assert await seen.count(2) == [b"first", b"second"]
+
+
+async def test_a_task_that_a_handler_began_may_resume(
+    amqp_url: str, cleaned: str, seen: Seen
+) -> None:
+    app = App(amqp_url)
+    resuming: set[asyncio.Task[None]] = set()
+
+    @app.consumer(cleaned)
+    async def handle(context: ConsumeContext, body: bytes) -> None:
+        if body == b"first":
+            await context.consumer.pause()
+            resuming.add(asyncio.create_task(context.consumer.resume()))  # type: ignore[arg-type]
+        await seen.add(body)
+
+    async with app:
+        for body in (b"first", b"second"):
+            await app.publish(body, routing_key=cleaned)
+        assert await seen.count(2) == [b"first", b"second"]
+
+
+async def test_a_consumer_that_was_cut_off_is_not_resumed(
+    amqp_url: str, cleaned: str, other: Connection
+) -> None:
+    async with Pool(amqp_url) as pool:
+        app = App(pool)
+        at_work, calls = asyncio.Event(), []
+
+        @app.consumer(cleaned, prefetch=1)
+        async def handle(body: bytes) -> None:
+            calls.append(body)
+            at_work.set()
+            await asyncio.get_running_loop().create_future()
+
+        await app.start()
+        consumer = app.consumers[cleaned]
+        for body in (b"1", b"2"):
+            await app.publish(body, routing_key=cleaned)
+        await at_work.wait()
+        await consumer.pause()
+        resuming = asyncio.create_task(consumer.resume())  # waits for the handler
+        await asyncio.sleep(0)
+        await app.drain(0.05)
+        await resuming
+        assert consumer.state == "stopped"
+        assert (await other.declare_queue(cleaned, passive=True)).consumer_count == 0
+    assert calls == [b"1"]
