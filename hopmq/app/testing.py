@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, get_origin, overload
 
 from hopmq.app.context import CallNext, PublishContext
 from hopmq.app.running.own_channels import OwnChannels
@@ -217,6 +217,10 @@ class AppTest:
         mandatory: bool = True,
         content_type: str | None = None,
         content_encoding: str | None = None,
+        expiration: float | timedelta | None = None,
+        priority: int | None = None,
+        correlation_id: str | None = None,
+        reply_to: str | None = None,
         message_id: str | None = None,
         delay: float | timedelta | None = None,
         at: datetime | None = None,
@@ -234,6 +238,10 @@ class AppTest:
             mandatory=mandatory and delay is None and at is None,
             content_type=content_type,
             content_encoding=content_encoding,
+            expiration=expiration,
+            priority=priority,
+            correlation_id=correlation_id,
+            reply_to=reply_to,
             message_id=message_id,
             delay=delay,
             at=at,
@@ -248,6 +256,10 @@ class AppTest:
         payload: object = ...,
         *,
         returns: type[T],
+        exchange: Exchange | str = ...,
+        headers: FieldTable | None = ...,
+        content_type: str | None = ...,
+        content_encoding: str | None = ...,
         timeout: float = ...,  # noqa: ASYNC109  # travels with the request
     ) -> T: ...
 
@@ -258,6 +270,10 @@ class AppTest:
         payload: object = ...,
         *,
         returns: None = ...,
+        exchange: Exchange | str = ...,
+        headers: FieldTable | None = ...,
+        content_type: str | None = ...,
+        content_encoding: str | None = ...,
         timeout: float = ...,  # noqa: ASYNC109  # travels with the request
     ) -> Message: ...
 
@@ -267,6 +283,10 @@ class AppTest:
         payload: object = None,
         *,
         returns: Any = None,  # a type, or a form of one
+        exchange: Exchange | str = "",
+        headers: FieldTable | None = None,
+        content_type: str | None = None,
+        content_encoding: str | None = None,
         timeout: float = 30.0,  # noqa: ASYNC109  # travels with the request
     ) -> Any:
         """Ask an endpoint of the application; see `App.request`.
@@ -274,7 +294,16 @@ class AppTest:
         The clock is turned on as far as the answer needs it, or until `timeout` is over.
         """
         asking = asyncio.ensure_future(
-            self.app.request(endpoint, payload, returns=returns, timeout=timeout)
+            self.app.request(
+                endpoint,
+                payload,
+                returns=returns,
+                exchange=exchange,
+                headers=headers,
+                content_type=content_type,
+                content_encoding=content_encoding,
+                timeout=timeout,
+            )
         )
         try:
             await self._rest()
@@ -317,7 +346,8 @@ class AppTest:
         ]
         if payload is None:
             return found
-        return [each.payload for each in found if isinstance(each.payload, payload)]
+        kind = get_origin(payload) or payload  # of `list[Order]`, a list
+        return [each.payload for each in found if isinstance(each.payload, kind)]
 
     def waiting(self, queue: str) -> int:
         """Return how many messages wait in a queue for a consumer.

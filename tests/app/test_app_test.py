@@ -121,6 +121,72 @@ async def test_what_handlers_publish_is_known_and_what_the_test_publishes_is_not
         assert t.published(routing_key="raw")[0].delay == 60
 
 
+async def test_everything_about_a_message_may_be_said(app: App) -> None:
+    seen: list[hopmq.Message] = []
+
+    @app.consumer("orders")
+    async def handle(order: Order, message: hopmq.Message) -> None:
+        seen.append(message)
+
+    @app.endpoint("tenant")
+    async def tenant(body: bytes, message: hopmq.Message) -> str:
+        return f"{message.headers['x-tenant']} {message.properties.content_type}"
+
+    async with app.test() as t:
+        await t.publish(
+            Order(1),
+            routing_key="orders",
+            headers={"x-tenant": 7},
+            content_encoding="gzip",
+            expiration=60,
+            priority=3,
+            correlation_id="c",
+            reply_to="r",
+            message_id="m",
+        )
+        asked = t.request(
+            "tenant", b"GIF8", returns=str, headers={"x-tenant": 8}, content_type="image/gif"
+        )
+        assert await asked == "8 image/gif"
+    (message,) = seen
+    properties = message.properties
+    assert (properties.priority, properties.correlation_id, properties.reply_to) == (3, "c", "r")
+    assert (properties.message_id, properties.expiration) == ("m", "60000")
+    assert properties.headers == {"x-tenant": 7}
+
+
+async def test_payloads_are_found_by_the_forms_of_types_as_well(app: App) -> None:
+    @app.on_startup
+    async def begin() -> None:
+        await app.publish([Order(1)], exchange="amq.topic")
+        await app.publish({"a": Order(2)}, exchange="amq.topic")
+
+    async with app.test() as t:
+        assert t.published(list[Order]) == [[Order(1)]]
+        assert t.published(dict[str, Order]) == [{"a": Order(2)}]
+
+
+async def test_what_is_parked_is_looked_at_as_in_production(app: App) -> None:
+    sold: list[int] = []
+
+    @app.consumer("orders", retry=None)
+    async def handle(order: Order) -> None:
+        if not sold:
+            sold.append(0)
+            raise LookupError("not for sale")
+        sold.append(order.id)
+
+    async with app.test() as t:
+        await t.publish(Order(1), routing_key="orders")
+        parking = app.parking("orders")
+        (parked,) = await parking.list()
+        assert (parked.reason, parked.error, parked.attempts) == ("not for sale", "LookupError", 1)
+        await parking.requeue_all()
+        await t.drain()
+        assert sold == [0, 1]
+        assert await parking.count() == 0
+
+
 async def test_a_misspelt_routing_key_is_an_error(app: App) -> None:
     async with app.test() as t:
         with pytest.raises(hopmq.PublishReturnedError):
