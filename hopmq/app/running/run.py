@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from hopmq.app.messaging import Messaging
 from hopmq.app.rpc import RpcClient
 from hopmq.app.running.consumer import RunningConsumer
 from hopmq.app.running.settings import RunSettings
+from hopmq.app.running.threads import HandlerThreads
 from hopmq.app.running.workshop import Workshop
 from hopmq.app.sending import Sender
 from hopmq.client.message import Message
@@ -42,7 +42,7 @@ class Run:
         """Prepare to run; handlers are looked at when it connects."""
         self._settings = settings
         self._scope = AppScope({type(settings.app): settings.app})
-        self._threads = ThreadPoolExecutor(settings.threads, "hopmq handler")
+        self._threads = HandlerThreads(settings.threads, "hopmq handler")
         self._rpc: RpcClient | None = None
         self._answers: dict[Any, Callable[[Message], Any]] = {}
         self._has_ended = asyncio.Event()

@@ -51,10 +51,10 @@ print("returned", flush=True)
 
 @asynccontextmanager
 async def running(
-    folder: Path, url: str, queue: str, drain_timeout: float, *words: str
+    folder: Path, url: str, queue: str, drain_timeout: float, *words: str, text: str = PROGRAM
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     program = folder / "program.py"
-    program.write_text(PROGRAM)
+    program.write_text(text)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(program),
@@ -132,3 +132,19 @@ async def test_a_second_signal_ends_at_once(
     assert process.returncode == -signal.SIGTERM
     while not (await other.declare_queue(cleaned, passive=True)).message_count:
         await asyncio.sleep(0)
+
+
+async def test_a_plain_handler_that_does_not_end_keeps_no_process_alive(
+    amqp_url: str, cleaned: str, other: Connection, tmp_path: Path
+) -> None:
+    text = PROGRAM.replace("await asyncio.sleep(seconds)", "time.sleep(seconds)")
+    text = text.replace("async def handle", "def handle").replace(
+        "import asyncio", "import asyncio, time"
+    )
+    async with running(tmp_path, amqp_url, cleaned, 0.2, text=text) as process:
+        await handed_over(process, other, cleaned, 600)
+        process.send_signal(signal.SIGTERM)
+        output, _ = await process.communicate()
+    assert output.split() == [b"goodbye", b"returned"]
+    assert process.returncode == 0
+    assert (await other.declare_queue(cleaned, passive=True)).message_count == 1
