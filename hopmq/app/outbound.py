@@ -10,7 +10,7 @@ from hopmq.app.retry import Parking
 from hopmq.app.running.run import Run
 from hopmq.client.message import Message
 from hopmq.core.pending import Receipt
-from hopmq.entities import Exchange, Queue
+from hopmq.entities import Exchange, Queue, name_of
 from hopmq.typedefs import FieldTable
 
 T = TypeVar("T")
@@ -173,9 +173,10 @@ class Outbound(ABC):
         """Return what lists, requeues and drops what was parked of a queue.
 
         Args:
-            queue: The queue of a consumer, or its name.
+            queue: The queue of a consumer, or its name; of a group, what `queue_name` returns.
         """
-        return Parking(self._running().messaging, queue)
+        run = self._running()
+        return Parking(run.messaging, queue, exchange=run.way_back_to(name_of(queue)))
 
     # --- inside ------------------------------------------------------------------------------
 
