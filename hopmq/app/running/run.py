@@ -99,6 +99,16 @@ class Run:
             failed.cancel()
             ended.cancel()
 
+    def way_back_to(self, queue: str) -> str | None:
+        """Return the exchange that gives messages back to a group's partitions; else None."""
+        for each in self._settings.consumers:
+            group, place = each.group, each.place
+            if group is None or group.partitions is None or place.queue.name != queue:
+                continue
+            assert place.exchange is not None
+            return group.exchange_name(place.exchange.name)
+        return None
+
     async def ask(
         self,
         endpoint: str,
