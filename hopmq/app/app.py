@@ -214,7 +214,7 @@ class App(Router, Outbound):
             HopMQError: It could not start, or the connection has ended for good.
         """
         try:
-            async with DrainOnSignal(_Started(self), within=self._drain_timeout):
+            async with DrainOnSignal(_Told(), within=self._drain_timeout):
                 await self.start(consume=consume)
                 await self._running().wait_over()
         finally:
@@ -364,18 +364,15 @@ class App(Router, Outbound):
         return self._running().sender
 
 
-class _Started:
-    """What is drained of an application on a signal: nothing, as long as it starts.
+class _Told:
+    """What is drained on a signal: nothing yet, and so the block of the signal ends at once.
 
-    Then its start, which waits in the block of the signal, is cancelled.
+    The application is drained behind it, in the task in which it was started: what its lifespan has
+    entered there, such as a task group, can be left nowhere else.
     """
 
-    def __init__(self, app: App) -> None:
-        self._app = app
-
-    async def drain(self, timeout: float = 0.0) -> None:  # noqa: ASYNC109  # bounds several waits
-        if self._app.state != "starting":
-            await self._app.drain(timeout)
+    async def drain(self, timeout: float = 0.0) -> None:  # noqa: ASYNC109  # as of what is drained
+        """Do nothing."""
 
 
 async def _call(hook: Callable[[], Any]) -> None:

@@ -15,10 +15,19 @@ import hopmq
 from hopmq import Connection
 
 PROGRAM = """
-import asyncio, sys
+import asyncio, contextlib, sys
 from hopmq.app import App
 
-app = App(sys.argv[1], drain_timeout=float(sys.argv[3]))
+
+@contextlib.asynccontextmanager
+async def lifespan(app: App):
+    entered_in = asyncio.current_task()
+    yield
+    if asyncio.current_task() is not entered_in:
+        print("left in another task, where a task group cannot be", flush=True)
+
+
+app = App(sys.argv[1], drain_timeout=float(sys.argv[3]), lifespan=lifespan)
 
 
 @app.on_startup
