@@ -41,8 +41,10 @@ logger: logging.Logger = logging.getLogger("hopmq.pool")
 PoolState = Literal["new", "open", "draining", "closed"]
 
 _DEFAULT_RECOVERY: Final = Recovery()
+_IN_ORDER: Final = 5.0
 _AFTER_FAILURE: Final = 1.0
-"""Seconds the broker has to agree to the end of a pool that was not opened."""
+"""Seconds the broker has to agree to the end of a pool; and of one that was not opened, or whose time to
+drain is up."""
 
 
 class Pool(PooledPublishing, PooledTopology):
@@ -321,18 +323,20 @@ class Pool(PooledPublishing, PooledTopology):
         """
         if self._state == "open":
             self._state = "draining"
+        patience = _IN_ORDER
         try:
             async with asyncio.timeout(timeout):
                 if self._engine is not None and self._state == "draining":
                     await self._engine.finish()
         except TimeoutError:
             logger.warning("a pool's drain timed out after %g seconds", timeout)
+            patience = _AFTER_FAILURE
         except ClosedError as error:
             logger.info("a connection ended while its pool was draining: %s", error)
         finally:
-            await self.close()
+            await self.close(patience)
 
-    async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109  # part of the contract
+    async def close(self, timeout: float = _IN_ORDER) -> None:  # noqa: ASYNC109  # part of the contract
         """Close at once: publishes without a confirm end as unknown. Idempotent.
 
         Args:
