@@ -182,4 +182,3 @@ def _fail(opening: "asyncio.Future[ReplyLine]", error: BaseException) -> None:
     """Tell whoever waits for a channel, if there is anybody."""
     if not opening.done():
         opening.set_exception(error)
-        opening.exception()

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from app.middleware.conftest import Consumer, Contexts, done, fail
-from hopmq import UsageError
+from hopmq import ConnectionLostError, UsageError
 from hopmq.app.context import ConsumeContext
 from hopmq.app.errors import PayloadError
 from hopmq.app.middleware import CircuitBreaker
@@ -96,6 +96,76 @@ async def test_a_probe_that_fails_opens_it_again(
     assert await handle(done) == "Postpone"
     await clock.advance(30)
     assert consumer.asked == ["pause", "probe", "pause", "probe"]
+
+
+async def test_what_was_at_work_when_it_opened_does_not_prolong_the_pause(
+    handle: Handle, clock: TurnedClock, consumer: Consumer
+) -> None:
+    go_on = asyncio.Event()
+
+    async def fail_later(context: ConsumeContext) -> None:
+        await go_on.wait()
+        raise ValueError
+
+    at_work = [asyncio.ensure_future(handle(fail_later)) for _ in range(5)]
+    await clock.settle()
+    await opened(handle, clock)
+    await clock.advance(20)
+    go_on.set()
+    await asyncio.gather(*at_work)
+    await clock.settle()
+    assert consumer.asked == ["pause"]
+    await clock.advance(10)
+    assert consumer.asked == ["pause", "probe"]
+
+
+async def test_failures_from_before_do_not_count_when_it_has_closed(
+    context: Contexts, clock: TurnedClock, consumer: Consumer
+) -> None:
+    breaker = CircuitBreaker(failures=3, window=1000, pause=30)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="secret"):
+            await breaker(context(), fail)
+    await clock.advance(30)
+    await breaker(context(), done)
+    with pytest.raises(ValueError, match="secret"):
+        await breaker(context(), fail)
+    await clock.settle()
+    assert breaker.state_of(consumer) == "closed"
+
+
+async def test_a_consumer_that_takes_long_to_pause_is_probed_afterwards(
+    handle: Handle, clock: TurnedClock, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = asyncio.Event()
+
+    async def pause() -> None:
+        await go_on.wait()
+        consumer.asked.append("pause")
+
+    monkeypatch.setattr(consumer, "pause", pause)
+    await opened(handle, clock)
+    await clock.advance(30)
+    assert consumer.asked == []
+    go_on.set()
+    await clock.settle()
+    assert consumer.asked == ["pause", "probe"]
+
+
+async def test_a_consumer_that_cannot_probe_is_asked_again_later(
+    handle: Handle, clock: TurnedClock, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse() -> None:
+        consumer.asked.append("refused")
+        raise ConnectionLostError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(consumer, "probe", refuse)
+        await opened(handle, clock)
+        await clock.advance(30)
+    assert consumer.asked == ["pause", "refused", "pause"]
+    await clock.advance(30)
+    assert consumer.asked[3:] == ["probe"]
 
 
 async def test_there_is_one_probe_at_a_time(

@@ -55,6 +55,15 @@ async def test_a_burst_passes_at_once_and_fills_up_again(
     assert times.at[5:] == pytest.approx([3.5, 4.0])
 
 
+async def test_the_bucket_holds_no_more_than_a_burst(context: Contexts, clock: TurnedClock) -> None:
+    times, limit = Times(clock), RateLimit(1, burst=2)
+    await handled(limit, [context()], clock, times)
+    await clock.advance(1000)
+    await handled(limit, [context() for _ in range(4)], clock, times)
+    await clock.advance(10)
+    assert times.at[1:] == [1000, 1000, 1001, 1002]
+
+
 async def test_one_limit_bounds_several_consumers_together(
     context: Contexts, clock: TurnedClock
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 import hopmq
 from app.rpc.conftest import echo, opened, served
 from hopmq import Exchange, Message, Pool
-from hopmq.app.errors import CallError, CallTimeoutError, CallUnknownError
+from hopmq.app.errors import CallError, CallTimeoutError, CallUnknownError, NoEndpointError
 from hopmq.app.rpc import RpcClient
 from hopmq.app.running.own_channels import OwnChannels
 from hopmq.testing import FaultProxy
@@ -89,7 +89,13 @@ async def test_an_idempotent_call_whose_reply_the_broker_lost_is_sent_once_more(
 async def test_calls_made_while_the_link_is_away_wait_for_the_next(
     client: RpcClient, worker: Pool, queue: str, proxy: FaultProxy
 ) -> None:
-    async with served(worker, queue, echo):
+    asked: list[bytes] = []
+
+    async def note(message: Message) -> bytes:
+        asked.append(message.body)
+        return message.body
+
+    async with served(worker, queue, note):
         assert (await client.call(b"", routing_key=queue)).body == b""
         refusing = proxy.refuse_connections()
         line = client._lines.current  # what is between is inside
@@ -104,6 +110,63 @@ async def test_calls_made_while_the_link_is_away_wait_for_the_next(
         refusing.cancel()
         replies = await asyncio.gather(*calls)
     assert [reply.body for reply in replies] == [b"%d" % n for n in range(99)]
+    assert b"99" not in asked
+
+
+async def test_a_call_that_was_held_back_goes_by_the_next_link(
+    client: RpcClient, worker: Pool, queue: str, proxy: FaultProxy
+) -> None:
+    async with served(worker, queue, echo):
+        line = client._lines.current
+        assert line is not None
+        line._channel._session.blocked = "by a test"  # as by an alarm, until the link is another
+        call = asyncio.create_task(client.call(b"x", routing_key=queue))
+        while not len(line):
+            await asyncio.sleep(0)
+        proxy.disconnect()
+        assert (await call).body == b"x"
+
+
+async def test_an_idempotent_call_that_cannot_be_sent_again_was_sent_for_all_that(
+    client: RpcClient, worker: Pool, pool: Pool, queue: str, proxy: FaultProxy
+) -> None:
+    work = Waiting()
+    async with served(worker, queue, work):
+        call = asyncio.create_task(client.call(b"x", routing_key=queue, idempotent=True))
+        await work.arrived.wait()
+        proxy.refuse_connections()
+        proxy.disconnect()
+        await pool.close()
+        with pytest.raises(CallUnknownError):
+            await call
+        work.go_on.set()
+
+
+async def test_an_exchange_may_have_gone_with_the_link(
+    client: RpcClient, worker: Pool, queue: str, name: str, proxy: FaultProxy
+) -> None:
+    """Then it is no mistake of other callers, and costs them nothing."""
+    exchange = f"{name}-x"
+    await worker.declare_exchange(Exchange.fanout(exchange))
+    await worker.bind(queue, exchange)
+    work = Waiting()
+    async with served(worker, queue, work):
+        work.go_on.set()
+        await client.call(b"", exchange=exchange, routing_key="")
+        line = client._lines.current
+        assert line is not None
+        await worker.delete_exchange(exchange)
+        proxy.disconnect()
+        while line.lost_by is None:
+            await asyncio.sleep(0.001)
+        work.go_on.clear()
+        work.arrived.clear()
+        call = asyncio.create_task(client.call(b"x", routing_key=queue))
+        await work.arrived.wait()
+        with pytest.raises(NoEndpointError):
+            await client.call(b"", exchange=exchange, routing_key="")
+        work.go_on.set()
+        assert (await call).body == b"x"
 
 
 async def test_a_call_ends_in_time_although_no_link_comes(
