@@ -12,7 +12,9 @@ from hopmq.app.retry.copies import copied
 from hopmq.app.retry.delays import Delays
 from hopmq.app.retry.ladder import delay_headers, entrance, steps_of
 from hopmq.app.retry.parked import PARKING, parked_queue
+from hopmq.app.retry.rooms import door_of
 from hopmq.client.message import Message
+from hopmq.entities import Queue
 from hopmq.errors import HopMQError, UsageError
 from hopmq.typedefs import FieldTable
 
@@ -36,22 +38,23 @@ class Aside:
         messaging: Messaging,
         clock: Clock,
         delays: Delays,
-        queue: str,
+        queue: Queue,
         mend: Callable[[], Awaitable[None]],
     ) -> None:
         """Put messages of `queue` aside; `mend` declares again what may have been deleted."""
         self._messaging = messaging
         self._clock = clock
         self._delays = delays
-        self._queue = queue
+        self._queue = queue.name
+        self._door = door_of(queue)[0]
         self._mend = mend
-        self._parked = parked_queue(queue).name
+        self._parked = parked_queue(queue.name).name
 
     async def delay(self, message: Message, headers: FieldTable, seconds: float) -> None:
         """Have the message come again after `seconds`, with these headers."""
         logger.info("a message of queue %r is tried again in %g s", self._queue, seconds)
         steps = steps_of(seconds, message.properties.priority)
-        headers = {**headers, **delay_headers(steps, self._queue)}
+        headers = {**headers, **delay_headers(steps, self._door)}
 
         async def publish() -> None:
             await self._delays.ensure(steps)

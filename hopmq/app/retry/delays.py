@@ -4,38 +4,25 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 from weakref import WeakKeyDictionary
 
 from hopmq.app.clock import Clock
-from hopmq.app.header_names import DELAY_TO, EXCHANGE
+from hopmq.app.header_names import EXCHANGE
 from hopmq.app.messaging import Messaging
 from hopmq.app.retry.copies import cleaned
 from hopmq.app.retry.ladder import (
     LONGEST,
-    UNDELIVERED,
     Step,
     delay_headers,
     entrance,
     steps_of,
     topology_of,
-    way_to,
 )
-from hopmq.app.topology import Topology
-from hopmq.bindings import Binding
+from hopmq.app.retry.rooms import Room
 from hopmq.core.pending import Receipt
-from hopmq.entities import Exchange, Queue, name_of
+from hopmq.entities import Exchange, name_of
 from hopmq.errors import HopMQError, UsageError
 from hopmq.wire import Properties
-
-_DUE: Final = "hopmq.due"
-"""The exchange behind the rooms."""
-_SINK: Final = f"{_DUE}.sink"
-"""A queue that takes everything and keeps nothing.
-
-Who dead-letters at least once waits for somebody to take the message; when it is due, an exchange may
-have nobody to give it to.
-"""
 
 
 class _Declared:
@@ -84,7 +71,7 @@ class Delays:
         if properties.expiration is not None:
             raise UsageError("a message is delayed or has an expiration, not both")
         steps = steps_of(seconds, properties.priority)
-        room = _Room(name_of(exchange), routing_key)
+        room = Room(name_of(exchange), routing_key)
         await self._enter(room)
         await self.ensure(steps)
         headers = {
@@ -121,55 +108,13 @@ class Delays:
         self._declared.steps.clear()
         self._declared.rooms.clear()
 
-    async def _enter(self, room: "_Room") -> None:
+    async def _enter(self, room: Room) -> None:
         if room.name in self._declared.rooms:
             return
         async with self._declared.lock:
             if room.name not in self._declared.rooms:
                 await (topology_of(()) + room.topology).declare(self._messaging)
                 self._declared.rooms.add(room.name)
-
-
-class _Room:
-    """Where delayed messages for one exchange are when they are due.
-
-    A queue for each of them: a message that its destination refuses waits until it is taken, and
-    others behind it do. Here these are for the same destination.
-    """
-
-    __slots__ = ("_routing_key", "exchange", "name")
-
-    def __init__(self, exchange: str, routing_key: str) -> None:
-        """Belong to `exchange`; for the default one, to the queue that the routing key names."""
-        self.exchange = exchange
-        self._routing_key = routing_key
-        self.name: str = f"{_DUE}.to.{exchange}" if exchange else f"{_DUE}.in.{routing_key}"
-        if len(self.name.encode()) > 255:  # AMQP 0-9-1, 3.1.1: a name is a short string
-            raise UsageError(f"the name {exchange or routing_key!r} is too long for delays")
-
-    @property
-    def topology(self) -> Topology:
-        """What has to be there."""
-        queue = Queue.quorum(
-            self.name,
-            message_ttl=0,
-            dead_letter_exchange=_DUE,
-            dead_letter_strategy="at-least-once",
-            overflow="reject-publish",
-        )
-        arguments = {"x-match": "all", DELAY_TO: self.name}
-        if self.exchange:
-            ways: tuple[Binding, ...] = (
-                Binding(_DUE, self.exchange, "exchange", arguments=arguments),
-                Binding(_DUE, _SINK, arguments=arguments),
-            )
-        else:
-            ways = (Binding(_DUE, self._routing_key, arguments=arguments),)
-        return Topology(
-            exchanges=(Exchange.headers(_DUE, alternate_exchange=UNDELIVERED),),
-            queues=(queue, Queue.classic(_SINK, max_length=0)),
-            bindings=(way_to(self.name), *ways),
-        )
 
 
 async def publish_delayed(

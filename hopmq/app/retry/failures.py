@@ -15,9 +15,10 @@ from hopmq.app.retry.aside import Aside, give_back
 from hopmq.app.retry.backoff import is_exact
 from hopmq.app.retry.copies import count_of, failed, seconds_of, untried
 from hopmq.app.retry.delays import Delays
-from hopmq.app.retry.ladder import LONGEST, Step, steps_of, topology_of, way_to
+from hopmq.app.retry.ladder import LONGEST, Step, steps_of, topology_of
 from hopmq.app.retry.parked import parking_of
 from hopmq.app.retry.policy import Retry
+from hopmq.app.retry.rooms import door_of
 from hopmq.app.retry.verdicts import Drop, Postpone, RetryAfter
 from hopmq.app.topology import Topology
 from hopmq.client.message import Message
@@ -63,7 +64,7 @@ class Failures:
         self._clock = clock
         self._declares = declares
         self._in_place = in_place
-        self._aside = Aside(messaging, clock, Delays(messaging), queue.name, self._mend)
+        self._aside = Aside(messaging, clock, Delays(messaging), queue, self._mend)
         self._is_native = False
         self._limit: int | None = None
         self._first_failed: OrderedDict[str, float] = OrderedDict()
@@ -202,8 +203,7 @@ def topology_of_failures(queue: Queue, retry: Retry | None, *, in_place: bool = 
     if retry is not None and is_exact(retry.backoff):
         for attempt in range(2, retry.attempts + 1):
             steps.update(steps_of(min(retry.delay_before(attempt) or 0.0, LONGEST)))
-    ways = Topology(bindings=(way_to(queue.name),))
-    return parking_of(queue.name) + topology_of(steps) + ways
+    return parking_of(queue.name) + topology_of(steps) + door_of(queue)[1]
 
 
 def _is_stop(error: BaseException) -> bool:

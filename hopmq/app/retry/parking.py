@@ -182,6 +182,7 @@ class Parking:
     ) -> AsyncIterator[Message]:
         while limit > 0:
             found = await self._next(channel, min(_AT_ONCE, limit))
+            taken[:] = [each for each in taken if not each.settled]
             taken.extend(found)
             limit -= len(found)
             for message in found:

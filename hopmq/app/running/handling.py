@@ -177,13 +177,12 @@ class Handling:
         retry = self._retry
         if not retry.should_retry(error, context.attempt):
             return None
-        if context.retried < retry.at_once:
+        wished = error.seconds if isinstance(error, RetryAfter) else None
+        if wished is None and context.attempt <= retry.at_once:
             return 0.0
         if not self._in_place:
             return None
-        if isinstance(error, RetryAfter):
-            return error.seconds
-        return retry.delay_before(context.attempt + 1)
+        return retry.delay_before(context.attempt + 1) if wished is None else wished
 
     async def _give_up(
         self, context: ConsumeContext, message: Message, error: BaseException

@@ -1,13 +1,14 @@
 """Attempts on every broker: as many as declared, not before their time, by any replica; then parked."""
 
 import asyncio
+import contextlib
 import itertools
 
 import pytest
 
 import hopmq
 from app.retry.work import Work, always
-from hopmq import Message, Pool, Queue
+from hopmq import Message, Pool, PublishNackedError, Queue
 from hopmq.app import App, ConsumeContext, Parking, Retry
 from hopmq.app.header_names import ATTEMPTS, ERROR, QUEUE, REASON
 from hopmq.app.retry import Constant, Exponential, Linear
@@ -79,3 +80,27 @@ async def test_what_its_workers_die_of_is_parked_before_the_broker_drops_it(
     assert errors == (["hopmq.app.errors.DeliveryLimitError"] if has_limit else [])
     for each in (name, f"{name}.parked"):
         await pool.delete_queue(each)
+
+
+async def test_a_full_queue_holds_up_retries_of_no_other(
+    real_work: Work, pool: Pool, name: str
+) -> None:
+    full = Queue.quorum(f"{name}-full", max_length=1, overflow="reject-publish")
+    async with Work(pool, real_work.clock, full.name) as work:
+        work.queue = full
+        retry = Retry(attempts=2, backoff=Exponential(0.25, 1))
+        await work.fail(always(ValueError()), retry, concurrency=50)
+        for number in range(50):
+            await work.publish(b"%d" % number)
+        await work.until(50)
+        await work.stop()
+        for _ in range(5):
+            with contextlib.suppress(PublishNackedError):
+                await work.publish(b"more")  # nobody takes them: the queue is full
+        await real_work.fail(always(ValueError()), retry)
+        for _ in range(5):
+            await real_work.publish()
+        await real_work.until(10)
+        assert len(await real_work.parked()) == 5
+        await work.delete()
+        await pool.delete_queue(f"hopmq.due.in.{full.name}")
