@@ -72,7 +72,8 @@ async def test_delays_are_exact_and_none_holds_up_another(
         levels = {chance.randrange(17) for _ in range(3)}
         body, delay = b"%d" % number, sum(2**level / 8 for level in levels)
         priority = chance.choice([None, 0, 4, 5, 9, 200])
-        due[body] = delay
+        await clock.advance(chance.choice([0, 0.125, 1, 30]))
+        due[body] = clock.time() - arrivals.begin + delay
         await delays.publish(
             body, delay, routing_key="due", properties=Properties(priority=priority)
         )
