@@ -13,6 +13,9 @@ from hopmq.app.retry import Failures, Retry
 from hopmq.client.consumer import Consumer
 from hopmq.errors import HopMQError
 
+GRAIN = 0.002
+"""Seconds by which a real broker may seem early: it counts in whole milliseconds."""
+
 Fails = Callable[[Message, int], BaseException | None]
 """What a handler raises of a message at an attempt."""
 
