@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from hopmq.app.clock import Clock
-from hopmq.app.errors import CallNotSentError, CallUnknownError
+from hopmq.app.errors import CallNotSentError, CallUnknownError, NoEndpointError
 from hopmq.app.messaging import Messaging
 from hopmq.app.rpc.call import Call, Outcome
 from hopmq.app.rpc.line import ReplyLine
@@ -134,9 +134,12 @@ class ReplyLines:
         line.send(call, self._left(call))
         either: list[asyncio.Future[Any]] = [accepted, call.waiter]  # of both kinds
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if accepted.done():
+        outcome = call.waiter.result() if call.waiter.done() else None
+        # A reply may come before the confirm, and a return does.
+        is_taken = accepted.done() or isinstance(outcome, Message | NoEndpointError)
+        if is_taken:
             self._isolation.prove(call.exchange)
-        return accepted.done()
+        return is_taken
 
     async def _borrow(self, borrowed: AsyncExitStack) -> ReplyLine:
         """Return a channel that is given back at the end of `borrowed`."""

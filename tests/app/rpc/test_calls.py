@@ -229,6 +229,20 @@ async def test_a_call_goes_by_an_exchange(
             await client.call(b"", exchange=name, routing_key="b")
 
 
+async def test_an_exchange_that_returned_a_request_is_there(
+    client: RpcClient, pool: Pool, worker: Pool, name: str
+) -> None:
+    await worker.declare_exchange(Exchange.topic(name))
+    with pytest.raises(NoEndpointError, match="no queue"):
+        await client.call(b"", exchange=name, routing_key="a")
+    lines = client._lines
+    assert lines.current is not None
+    calls = [client.call(b"", exchange=name, routing_key="a") for _ in range(20)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(each) for each in outcomes} == {NoEndpointError}
+    assert name in lines._isolation._proven
+
+
 async def test_a_missing_exchange_costs_other_calls_nothing(
     client: RpcClient, worker: Pool, queue: str, name: str
 ) -> None:
