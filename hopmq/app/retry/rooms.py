@@ -34,7 +34,7 @@ class Room:
 
     def __init__(self, exchange: str, routing_key: str) -> None:
         """Belong to `exchange`; for the default one, to the queue that the routing key names."""
-        self.exchange = exchange
+        self.exchange: str = exchange
         self._routing_key = routing_key
         self.name: str = f"{_DUE}.to.{exchange}" if exchange else f"{_DUE}.in.{routing_key}"
         if len(self.name.encode()) > 255:  # AMQP 0-9-1, 3.1.1: a name is a short string
