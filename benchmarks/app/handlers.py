@@ -84,7 +84,7 @@ def main() -> None:
             print(f"round {number + 1} of {asked.rounds}", file=sys.stderr)
             for case in cases:
                 costs[case].append(measure(*case, url, asked.count))
-    print(f"{machine()}; RabbitMQ {asked.rabbitmq}; {asked.count:,} messages a run\n")
+    print(f"RabbitMQ {asked.rabbitmq}, {asked.count:,} messages a run; machine: {machine()}\n")
     print("| CPU µs per message | " + " | ".join(asked.loops.split(",")) + " |")
     print("|---|" + "--:|" * len(asked.loops.split(",")))
     for handler in HANDLERS:
