@@ -39,9 +39,12 @@ class Aside:
         clock: Clock,
         delays: Delays,
         queue: Queue,
-        mend: Callable[[], Awaitable[None]],
+        mend: Callable[[], Awaitable[None]] | None,
     ) -> None:
-        """Put messages of `queue` aside; `mend` declares again what may have been deleted."""
+        """Put messages of `queue` aside.
+
+        `mend` declares again what may have been deleted; None where others declare everything.
+        """
         self._messaging = messaging
         self._clock = clock
         self._delays = delays
@@ -57,7 +60,8 @@ class Aside:
         headers = {**headers, **delay_headers(steps, self._door)}
 
         async def publish() -> None:
-            await self._delays.ensure(steps)
+            if self._mend is not None:
+                await self._delays.ensure(steps)
             await self._publish(message, entrance(steps), headers)
 
         await self._move(message, publish)
@@ -113,6 +117,8 @@ class Aside:
             message.ack()
 
     async def _mend_if_possible(self) -> None:
+        if self._mend is None:
+            return
         self._delays.forget()
         try:
             await self._mend()

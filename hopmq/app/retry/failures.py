@@ -54,7 +54,8 @@ class Failures:
             queue: What the consumer reads.
             retry: What to do; None parks what fails at the first attempt.
             clock: Where time is taken from.
-            declares: Whether the queue is the application's to declare, and may be given arguments.
+            declares: Whether all of it is the application's to declare, and the queue may be given
+                arguments.
             in_place: Whether attempts are made where the message is, so that what is settled
                 here has had the last of them.
         """
@@ -64,7 +65,8 @@ class Failures:
         self._clock = clock
         self._declares = declares
         self._in_place = in_place
-        self._aside = Aside(messaging, clock, Delays(messaging), queue, self._mend)
+        mend = self._mend if declares else None
+        self._aside = Aside(messaging, clock, Delays(messaging), queue, mend)
         self._is_native = False
         self._limit: int | None = None
         self._first_failed: OrderedDict[str, float] = OrderedDict()

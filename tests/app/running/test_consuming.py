@@ -322,6 +322,27 @@ async def test_without_declaring_what_is_missing_is_an_error(amqp_url: str, name
     assert app.state == "stopped"
 
 
+async def test_without_declaring_nothing_is_declared_after_a_failure_either(
+    amqp_url: str, cleaned: str, other: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    await other.declare_queue(cleaned)
+    app = App(amqp_url, declare=False)
+
+    @app.consumer(cleaned, retry=None)
+    async def handle(order: Order) -> None:
+        raise ValueError("nowhere to park it")
+
+    await app.start()
+    async with published(other, cleaned, 1):
+        while caplog.text.count("is not stored yet") < 2:
+            await asyncio.sleep(0.01)  # the log is all there is to see of it
+    with pytest.raises(hopmq.NotFoundError):
+        await other.declare_queue(f"{cleaned}.parked", passive=True)
+    await app.drain(timeout=0.1)
+    while await left_in(other, cleaned) == 0:
+        await asyncio.sleep(0)
+
+
 async def test_hooks_and_lifespan_stand_around_what_is_consumed(
     amqp_url: str, cleaned: str
 ) -> None:
