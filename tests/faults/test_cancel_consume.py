@@ -47,8 +47,8 @@ async def test_what_a_cancelled_consume_still_receives_goes_back_to_the_queue(en
     await soon(ends.peer.receives("Basic.Cancel"))
     ends.peer.deliver(ends.channel.number, "gone", 2)
     for tag in (1, 2):
-        rejected = await soon(ends.peer.receives("Reject"))
-        assert (rejected.delivery_tag, rejected.requeue) == (tag, True)
+        returned = await soon(ends.peer.receives("Nack"))
+        assert (returned.delivery_tag, returned.requeue) == (tag, True)
     stopping.release()
     await ends.check_in_step()
 
@@ -149,8 +149,8 @@ async def test_what_arrives_after_a_cancelled_cancel_goes_back_to_the_queue(ends
     await cancel(stopping)
     ends.peer.deliver(ends.channel.number, consumer.consumer_tag, 2, b"late")
     for tag in (1, 2):
-        rejected = await soon(ends.peer.receives("Reject"))
-        assert (rejected.delivery_tag, rejected.requeue) == (tag, True)
+        returned = await soon(ends.peer.receives("Nack"))
+        assert (returned.delivery_tag, returned.requeue) == (tag, True)
     held.release()
     with pytest.raises(StopAsyncIteration):
         await soon(anext(consumer))

@@ -122,8 +122,8 @@ async def test_a_message_fetched_by_a_cancelled_get_goes_back(ends: Ends) -> Non
     await soon(ends.peer.receives("Basic.Get"))
     await cancel(task)
     ends.peer.write(fetched(ends.channel.number, 1))
-    rejected = await soon(ends.peer.receives("Reject"))
-    assert (rejected.delivery_tag, rejected.requeue) == (1, True)
+    returned = await soon(ends.peer.receives("Nack"))
+    assert (returned.delivery_tag, returned.requeue) == (1, True)
     ends.gate.open("Basic.GetEmpty")
     await ends.check_in_step()
 
@@ -138,6 +138,6 @@ async def test_a_message_fetched_in_the_turn_of_the_cancel_goes_back(
     ends.peer.write(fetched(ends.channel.number, 1))
     with pytest.raises(asyncio.CancelledError):
         await soon(task)
-    assert (await soon(ends.peer.receives("Reject"))).requeue is True
+    assert (await soon(ends.peer.receives("Nack"))).requeue is True
     ends.gate.open("Basic.GetEmpty")
     await ends.check_in_step()

@@ -199,7 +199,7 @@ async def test_what_arrives_after_an_unanswered_cancel_goes_back(ends: Ends) -> 
         await soon(consumer.cancel())
     ends.connection._session.request_timeout = 30
     ends.peer.deliver(ends.channel.number, consumer.consumer_tag, 1)
-    assert (await soon(ends.peer.receives("Reject"))).requeue is True
+    assert (await soon(ends.peer.receives("Nack"))).requeue is True
     held.release()
     await ends.check_in_step()
 
