@@ -32,6 +32,8 @@ PRINCIPAL = {
 """The brokers that tests of the client meet in every flavour."""
 PLAINEST = next(each for each in reversed(FLAVOURS) if each.loop == "asyncio")
 """The flavour in which they meet the others."""
+NEWEST_OF_SEVERAL = {each for each in INSTALLED[-1:] if len(INSTALLED) > 1}
+"""The real broker that is met in the other flavours alone, where there are others for the plainest."""
 
 _serial = itertools.count(1)
 
@@ -207,13 +209,24 @@ def _is_repetition(item: pytest.Item) -> bool:
     """Tell whether a test of the client says no more than one with another broker or flavour.
 
     What depends on the loop or the codec shows with the newest release, real and emulated. The
-    other real ones are met on one loop; that an emulated one is as the real one, parity proves.
+    other real ones are met on one loop, on which the newest is not met again; that an emulated one
+    is as the real one, parity proves.
     """
     flavour = next((each for each in _parameters(item) if isinstance(each, Flavour)), None)
+    if flavour is None:
+        return False
+    if flavour == PLAINEST and NEWEST_OF_SEVERAL.intersection(_choices(item)):
+        return _has_other_flavours(item)
     choices = set(_choices(item)) - PRINCIPAL
-    if flavour is None or not choices:
+    if not choices:
         return False
     return flavour != PLAINEST or any(choice.emulate for choice in choices)
+
+
+def _has_other_flavours(item: pytest.Item) -> bool:
+    assert isinstance(item, pytest.Function)
+    flavours_of_test = item._fixtureinfo.name2fixturedefs["flavour"][-1].params
+    return flavours_of_test is not None and len(flavours_of_test) > 1
 
 
 def _choices(item: pytest.Item) -> list[BrokerChoice]:
