@@ -221,6 +221,24 @@ async def test_draining_waits_for_borrowers_no_longer_than_it_may(
     assert "timed out" in caplog.text
 
 
+async def test_a_drain_whose_time_is_up_gives_the_broker_one_more_second(
+    amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+    close = Pool.close
+
+    async def noted(pool: Pool, timeout: float = 5.0) -> None:  # noqa: ASYNC109  # as it is
+        given.append(timeout)
+        await close(pool, timeout)
+
+    monkeypatch.setattr(Pool, "close", noted)
+    pool = Pool(amqp_url)
+    await pool.open()
+    async with pool.channel():
+        await pool.drain(timeout=0.05)
+    assert given == [1.0]
+
+
 async def test_an_error_in_the_block_closes_at_once(amqp_url: str, queue: str) -> None:
     has_begun, may_end = asyncio.Event(), asyncio.Event()
 

@@ -15,7 +15,7 @@ from hopmq.testing import RabbitMQ
 ENOUGH = 40.0
 """Seconds that a broker may take to come back."""
 
-LATE = 5.0
+LATE = 1.0
 """Seconds by which a loaded machine may be late."""
 
 
