@@ -53,11 +53,18 @@ def _interrupts_held_back() -> Iterator[None]:
     from multiprocessing import resource_tracker  # there is none on Windows
 
     resource_tracker.ensure_running()  # which lets signals through when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    heard = []
+    # The mask is what a started process inherits. It is this thread's alone: the handler is for
+    # an interrupt that the system gives to another thread.
+    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+        if heard:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _address(pipe: "Connection[object, object]") -> str:

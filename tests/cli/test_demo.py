@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -148,7 +149,8 @@ def wait_until_gone(process: int) -> None:
         time.sleep(0.02)
 
 
-def test_an_interrupt_while_a_broker_starts_is_heard_behind_that() -> None:
+@pytest.mark.parametrize("threads", [0, 1])
+def test_an_interrupt_while_a_broker_starts_is_heard_behind_that(threads: int) -> None:
     steps = []
 
     def start() -> None:
@@ -156,8 +158,15 @@ def test_an_interrupt_while_a_broker_starts_is_heard_behind_that() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             steps.append("started")
 
-    with pytest.raises(KeyboardInterrupt):
-        start()
+    ended = threading.Event()
+    others = [threading.Thread(target=ended.wait, args=(TIMEOUT,)) for _ in range(threads)]
+    for other in others:
+        other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start()
+    finally:
+        ended.set()
     assert steps == ["started"]
 
 
