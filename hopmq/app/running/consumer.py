@@ -257,10 +257,9 @@ class RunningConsumer:
         while True:
             try:
                 await reading.wait_stopped()
+                reason = "its connection is being drained"
             except HopMQError as error:
-                reason: HopMQError = error
-            else:
-                return
+                reason = str(error)
             self._state = "restarting"
             await self._stop(reading)
             while True:
@@ -277,7 +276,7 @@ class RunningConsumer:
                     await self._prepare()
                     reading = await self._new_reading()
                 except HopMQError as error:
-                    reason = error
+                    reason = str(error)
                 else:
                     break
             failures = 0

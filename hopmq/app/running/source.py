@@ -3,16 +3,21 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import NoReturn, Protocol
+from typing import Final, NoReturn, Protocol
 
 from hopmq.app.messaging import Messaging
 from hopmq.app.running.own_channels import OwnChannels
+from hopmq.client.connect_options import check_urls
 from hopmq.client.connection import Connection
 from hopmq.client.health import Health
 from hopmq.errors import ClosedError, ConnectionClosed, UsageError
 from hopmq.resilience.pool import Pool
+from hopmq.url import Endpoint, parse_url
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
+
+_IN_ORDER: Final = 200
+"""The reply code of a close that was asked for (AMQP 0-9-1, reply-success)."""
 
 
 class Source(Protocol):
@@ -29,6 +34,10 @@ class Source(Protocol):
 
     def health(self) -> Health:
         """Say how the connections are doing."""
+
+    @property
+    def places(self) -> Sequence[str]:
+        """Where the brokers are, for errors: such as `localhost:5672`."""
 
 
 class OwnPool:
@@ -52,12 +61,17 @@ class OwnPool:
         await self._pool.drain(timeout)
 
     async def wait_ended(self) -> ConnectionClosed:
-        """Wait for ever: a pool replaces connections that have ended."""
+        """Wait for ever: a pool replaces connections that have ended, and nobody else has this one."""
         return await _never()
 
     def health(self) -> Health:
         """Say how the pool is doing."""
         return self._pool.health()
+
+    @property
+    def places(self) -> Sequence[str]:
+        """Where its URLs lead."""
+        return [_place(parse_url(url)) for url in check_urls(self._urls)]
 
 
 class GivenPool:
@@ -81,12 +95,18 @@ class GivenPool:
             await self._pool.drain(timeout)
 
     async def wait_ended(self) -> ConnectionClosed:
-        """Wait for ever: a pool replaces connections that have ended."""
-        return await _never()
+        """Wait until the pool is closed: it replaces connections that have ended."""
+        await self._pool.wait_closed()
+        return _closed_by_program("pool")
 
     def health(self) -> Health:
         """Say how the pool is doing."""
         return self._pool.health()
+
+    @property
+    def places(self) -> Sequence[str]:
+        """Nothing: whoever made the pool knows."""
+        return ()
 
 
 class GivenConnection:
@@ -110,11 +130,18 @@ class GivenConnection:
 
     async def wait_ended(self) -> ConnectionClosed:
         """Wait until the connection has ended."""
-        return await self._channels.connection.wait_closed()
+        error = await self._channels.connection.wait_closed()
+        is_ours = error.reply_code == _IN_ORDER and not error.by_peer
+        return _closed_by_program("connection") if is_ours else error
 
     def health(self) -> Health:
         """Say how the connection is doing."""
         return self._channels.connection.health()
+
+    @property
+    def places(self) -> Sequence[str]:
+        """Nothing: it is connected already."""
+        return ()
 
 
 def source_of(broker: str | Sequence[str] | Pool | Connection, name: str | None) -> Source:
@@ -130,6 +157,22 @@ def source_of(broker: str | Sequence[str] | Pool | Connection, name: str | None)
     if isinstance(broker, str | Sequence):
         return OwnPool(broker, name)
     raise UsageError(f"a URL, a pool or a connection is due, not {type(broker).__name__}")
+
+
+def _closed_by_program(what: str) -> ConnectionClosed:
+    return ConnectionClosed(
+        f"the {what} that the application was given was closed while it ran",
+        reply_code=0,
+        by_peer=False,
+        hint=f"have the application end before the {what} is closed",
+    )
+
+
+def _place(endpoint: Endpoint) -> str:
+    if endpoint.memory is not None:
+        return f"memory://{endpoint.memory}"
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return endpoint.path or f"{host}:{endpoint.port}"
 
 
 async def _never() -> NoReturn:

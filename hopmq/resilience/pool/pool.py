@@ -143,6 +143,7 @@ class Pool(PooledPublishing, PooledTopology):
         self._acquire_timeout = acquire_timeout
         self._state: PoolState = "new"
         self._opening = asyncio.Lock()
+        self._closed = asyncio.Event()
 
         shown = pool_name(urls, name)
 
@@ -343,8 +344,15 @@ class Pool(PooledPublishing, PooledTopology):
             timeout: Seconds the broker has to agree; then the sockets are dropped.
         """
         self._state = "closed"
-        if self._engine is not None:
-            await self._engine.close(timeout)
+        try:
+            if self._engine is not None:
+                await self._engine.close(timeout)
+        finally:
+            self._closed.set()
+
+    async def wait_closed(self) -> None:
+        """Wait until it is closed: connections that end are replaced, and end no pool."""
+        await self._closed.wait()
 
     async def __aenter__(self) -> Self:
         """Connect."""
