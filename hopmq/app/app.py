@@ -1,16 +1,9 @@
 """Applications: what is declared, connected, run, and ended in order."""
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    AsyncExitStack,
-    nullcontext,
-)
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar
 
@@ -21,6 +14,8 @@ from hopmq.app.outbound import Outbound
 from hopmq.app.router import Router
 from hopmq.app.rpc import RemoteErrors
 from hopmq.app.running.consumer import RunningConsumer
+from hopmq.app.running.explained import Explained
+from hopmq.app.running.hooks import Hooks
 from hopmq.app.running.run import Run
 from hopmq.app.running.settings import RunSettings
 from hopmq.app.running.source import Source, source_of
@@ -29,7 +24,7 @@ from hopmq.app.serialization import Serialization
 from hopmq.app.topology import Topology
 from hopmq.app.wanted import wanted_topology
 from hopmq.client.connection import Connection
-from hopmq.errors import UsageError
+from hopmq.errors import HopMQError, UsageError
 from hopmq.resilience.pool import Pool
 from hopmq.resilience.signals import DrainOnSignal
 from hopmq.url import DEFAULT_URL
@@ -110,7 +105,7 @@ class App(Router, Outbound):
         self._drain_timeout = drain_timeout
         self._state: AppState = "new"
         self._run: Run | None = None
-        self._around: AsyncExitStack | None = None
+        self._explained = Explained()
         self._asking: Callable[[], AbstractContextManager[None]] = nullcontext
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changing = asyncio.Lock()
@@ -197,7 +192,7 @@ class App(Router, Outbound):
             self._state = "draining"
             try:
                 within = self._drain_timeout if timeout is None else timeout
-                await run.end(within, self._leaving())
+                await run.end(within)
             finally:
                 self._run = None
                 self._state = "stopped"
@@ -216,7 +211,8 @@ class App(Router, Outbound):
         try:
             async with DrainOnSignal(_Told(), within=self._drain_timeout):
                 await self.start(consume=consume)
-                await self._running().wait_over()
+                with self._explained.running():
+                    await self._running().wait_over()
         finally:
             await self.drain()
 
@@ -225,9 +221,20 @@ class App(Router, Outbound):
 
         Args:
             consume: As for `start`.
+
+        Raises:
+            SystemExit: It could not start, or the connection has ended for good: the text says why,
+                and the status is 1. What hooks and dependencies raise is raised as it is.
         """
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(self.serve(consume=consume))
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self.serve(consume=consume))
+        except HopMQError as error:
+            sentence = self._explained.sentence(error, self.name, self._source.places)
+            if sentence is None:
+                raise
+            logger.debug("why the application has ended", exc_info=error)
+            raise SystemExit(sentence) from error
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -310,6 +317,7 @@ class App(Router, Outbound):
                 consumers=tuple(self.declared.all_consumers()) if consume else (),
                 endpoints=tuple(self.declared.all_endpoints()) if consume else (),
                 exchanges=self.declared.all_exchanges(),
+                hooks=Hooks(self.declared),
                 publish_middleware=self._publish_middleware,
                 serialization=self.serialization,
                 errors=self.errors,
@@ -320,19 +328,17 @@ class App(Router, Outbound):
                 request_timeout=self._request_timeout,
             )
         )
-        around = AsyncExitStack()
-        self._around = around
         try:
-            await run.connect()
+            with self._explained.starting():
+                await run.connect()
+            await run.open_dependencies()
             self._run = run  # hooks publish
-            if self._lifespan is not None:
-                await around.enter_async_context(self._lifespan(self))
-            for hook in self.declared.all_startup():
-                await _call(hook)
-            await run.consume()
+            await run.hooks.enter(None if self._lifespan is None else self._lifespan(self))
+            with self._explained.starting():
+                await run.consume()
         except BaseException:
             try:
-                await run.end(_AFTER_FAILURE, self._leaving())
+                await run.end(_AFTER_FAILURE)
             except Exception:  # why it did not start is what counts
                 logger.exception("what had begun did not end in order")
             finally:
@@ -348,12 +354,6 @@ class App(Router, Outbound):
 
     def _handling(self) -> Iterable[RunningConsumer]:
         return () if self._run is None else self._run.consumers.values()
-
-    def _leaving(self) -> list[Callable[[], Awaitable[None]]]:
-        """Return what is to be called at the end, once handlers have finished."""
-        around, self._around = self._around, None
-        last = [] if around is None else [around.aclose]
-        return [*(partial(_call_last, hook) for hook in self.declared.all_shutdown()), *last]
 
     def _running(self) -> Run:
         if self._run is None:
@@ -373,19 +373,6 @@ class _Told:
 
     async def drain(self, timeout: float = 0.0) -> None:  # noqa: ASYNC109  # as of what is drained
         """Do nothing."""
-
-
-async def _call(hook: Callable[[], Any]) -> None:
-    outcome = hook()
-    if inspect.isawaitable(outcome):
-        await outcome
-
-
-async def _call_last(hook: Callable[[], Any]) -> None:
-    try:
-        await _call(hook)
-    except Exception:  # the hook is the user's: the others are called all the same
-        logger.exception("shutdown hook %r failed", hook)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -67,12 +67,8 @@ class Declared:
         inner = (each for declared in self._inner for each in declared.all_exchanges())
         return (*self.exchanges, *inner)
 
-    def all_startup(self) -> tuple[Hook, ...]:
-        """Return what is called at the start, in the order of declaration."""
-        inner = (hook for declared in self._inner for hook in declared.all_startup())
-        return (*self.startup, *inner)
-
-    def all_shutdown(self) -> tuple[Hook, ...]:
-        """Return what is called at the end: what was declared last comes first."""
-        inner = (hook for declared in reversed(self._inner) for hook in declared.all_shutdown())
-        return (*inner, *reversed(self.shutdown))
+    def steps(self) -> "Iterator[Declared]":
+        """Yield this and all inner ones, in the order in which their hooks are called at the start."""
+        yield self
+        for inner in self._inner:
+            yield from inner.steps()

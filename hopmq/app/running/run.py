@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from hopmq.app.injection import AppScope
 from hopmq.app.messaging import Messaging
 from hopmq.app.rpc import RpcClient
 from hopmq.app.running.consumer import RunningConsumer
+from hopmq.app.running.hooks import Hooks
 from hopmq.app.running.settings import RunSettings
 from hopmq.app.running.threads import HandlerThreads
 from hopmq.app.running.workshop import Workshop
@@ -30,6 +31,7 @@ class Run:
     """What an application has and does from its start to its end.
 
     Attributes:
+        hooks: What is called at its start and at its end.
         consumers: Its consumers and endpoints, by name.
         messaging: The pool or connection, once it is open.
         sender: What publishes, from then on.
@@ -46,6 +48,7 @@ class Run:
         self._rpc: RpcClient | None = None
         self._answers: dict[Any, Callable[[Message], Any]] = {}
         self._has_ended = asyncio.Event()
+        self.hooks: Hooks = settings.hooks
         self.consumers: dict[str, RunningConsumer] = {}
 
     async def connect(self) -> None:
@@ -72,6 +75,9 @@ class Run:
             errors=settings.errors,
         )
         self.consumers = await workshop.consumers(messaging)
+
+    async def open_dependencies(self) -> None:
+        """Make what dependencies of scope `app` give; what they raise is raised."""
         await self._scope.open()
 
     async def consume(self) -> None:
@@ -140,8 +146,8 @@ class Run:
         )
         return reply if returns is None else self._reader(returns)(reply)
 
-    async def end(self, within: float, leave: Iterable[Callable[[], Awaitable[None]]]) -> None:
-        """Stop consumers, let handlers finish, call all of `leave`, and close.
+    async def end(self, within: float) -> None:
+        """Stop consumers, let handlers finish, leave what hooks have begun, and close.
 
         Each of these is done, in this order, whatever becomes of those before it: when `within`
         seconds are over, what is left has a second each.
@@ -151,7 +157,7 @@ class Run:
             last.callback(self._has_ended.set)
             last.callback(self._threads.shutdown, wait=False, cancel_futures=True)
             last.push_async_callback(self._close, deadline)
-            for step in reversed((*leave, self._scope.close)):
+            for step in reversed((*self.hooks.leaving(), self._scope.close)):
                 last.push_async_callback(_bounded, step, deadline)
             await self._end_handlers(deadline, within)
 

@@ -8,6 +8,7 @@ from hopmq.app.clock import Clock
 from hopmq.app.context import PublishMiddleware
 from hopmq.app.declarations import ConsumerDeclaration, EndpointDeclaration
 from hopmq.app.rpc import RemoteErrors
+from hopmq.app.running.hooks import Hooks
 from hopmq.app.running.source import Source
 from hopmq.app.serialization import Serialization
 from hopmq.entities import Exchange
@@ -22,6 +23,7 @@ class RunSettings:
     consumers: tuple[ConsumerDeclaration, ...]
     endpoints: tuple[EndpointDeclaration, ...]
     exchanges: tuple[Exchange, ...]
+    hooks: Hooks
     publish_middleware: tuple[PublishMiddleware, ...]
     serialization: Serialization
     errors: RemoteErrors

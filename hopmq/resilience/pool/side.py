@@ -298,9 +298,9 @@ class Side:
 
     def _not_connected(self, number: int, error: HopMQError) -> None:
         now = self._loop.time()
-        if not self._failures:
+        is_first = not self._failures
+        if is_first:
             self._failing_since = now
-            logger.warning("%s: cannot connect: %s", self.name, error)
         delay = self._backoff.delay(self._failures, now - self._failing_since)
         was_never_connected = not self._counts.opened
         self.last_failure = error
@@ -308,9 +308,13 @@ class Side:
         self._counts.failed += 1
         self._refusals = self._refusals + 1 if is_refusal(error) else 0
         is_hopeless = self._refusals >= _MAX_REFUSALS or isinstance(error, ConnectionLimitError)
-        if not self.connections and (was_never_connected or is_hopeless):
-            for ticket in self.sizing.refuse_all():
-                self._fail(ticket, error)
+        gives_up = not self.connections and (was_never_connected or is_hopeless)
+        refused = self.sizing.refuse_all() if gives_up else []
+        for ticket in refused:
+            self._fail(ticket, error)
+        if is_first:
+            level = logging.INFO if refused else logging.WARNING  # those who wait get the error
+            logger.log(level, "%s: cannot connect: %s", self.name, error)
         retry_at = now + (_AFTER_GIVING_UP if delay is None else delay)
         self.sizing.not_connected(number, retry_at, now)
         self._perform()
