@@ -17,6 +17,9 @@ from brokers.selection import BrokerChoice, chosen_brokers
 from flavours import Flavour, flavours
 from hopmq import wire
 from hopmq.testing import RabbitMQ
+from trials import use_everywhere
+
+use_everywhere()  # before a test is imported: it takes what is the custom then
 
 BROKERS = chosen_brokers()
 INSTALLED = [each for each in BROKERS if each.installation is not None]

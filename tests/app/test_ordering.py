@@ -6,13 +6,14 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from app.delivered import delivered
 from app.settling import Settlements
 from hopmq.app.errors import DeclarationError
 from hopmq.app.ordering import Lanes, key_of
 from hopmq.client.message import Message
+from trials import trials
 
 TURNS = 10
 """Turns of the loop after which workers have done what they can."""
@@ -279,8 +280,8 @@ class Model:
         assert len(keys_at_work) == min(self.concurrency, len(keys)), "idle without need"
 
 
+@trials(150)
 @given(steps=STEPS, concurrency=st.integers(1, 3), cut_off=st.booleans())
-@settings(deadline=None, max_examples=150)
 def test_whatever_happens_keys_keep_their_order_and_nothing_is_forgotten(
     steps: list[tuple[str, int]], concurrency: int, cut_off: bool
 ) -> None:

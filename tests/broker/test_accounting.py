@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import settings, strategies as st
+from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -16,6 +16,7 @@ from hypothesis.stateful import (
 from broker.channels import RELEASES, Host, TestChannel
 from hopmq.broker.message import OVERHEAD
 from hopmq.broker.policies import Policy
+from trials import trials
 
 NAMES = ("a", "b", "c")
 KINDS = st.sampled_from(["classic", "quorum", "stream"])
@@ -244,6 +245,4 @@ class Accounting(RuleBasedStateMachine):
 @pytest.mark.parametrize("release", RELEASES)
 def test_counts_agree_and_memory_comes_back(release: str) -> None:
     machine = type("Accounting", (Accounting,), {"release": release})
-    run_state_machine_as_test(
-        machine, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
-    )
+    run_state_machine_as_test(machine, settings=trials(60, steps=40))

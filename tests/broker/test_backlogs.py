@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import settings, strategies as st
+from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -18,6 +18,7 @@ from broker.routing import message
 from hopmq.broker.message import Entry
 from hopmq.broker.queues.backlog import Backlog, FifoBacklog, PriorityBacklog
 from hopmq.broker.queues.quorum_backlog import QuorumBacklog
+from trials import trials
 
 PRIORITIES = st.sampled_from([None, 0, 1, 4, 5, 6, 31, 32, 255])
 
@@ -178,9 +179,7 @@ BACKLOGS: dict[str, tuple[Callable[[], Backlog], Callable[[], Model]]] = {
 
 @pytest.mark.parametrize("kind", list(BACKLOGS))
 def test_the_order_is_that_of_a_plain_model(kind: str) -> None:
-    run_state_machine_as_test(
-        machine(*BACKLOGS[kind]), settings=settings(max_examples=60, deadline=None)
-    )
+    run_state_machine_as_test(machine(*BACKLOGS[kind]), settings=trials(60))
 
 
 @pytest.mark.parametrize("kind", list(BACKLOGS))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import settings, strategies as st
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from hopmq.broker.exchanges import RULES, Binding, Exchange
@@ -17,6 +17,7 @@ from hopmq.broker.exchanges.random_choice import RandomRouter
 from hopmq.broker.exchanges.router import Router
 from hopmq.broker.exchanges.topic import TopicRouter
 from hopmq.typedefs import FieldTable
+from trials import trials
 
 from .routing import Place, binding, routed
 
@@ -199,6 +200,4 @@ class BindAndUnbind(RuleBasedStateMachine):
 
 def test_routes_depend_on_nothing_but_the_bindings_that_are_left(kind: str) -> None:
     machine = type("Machine", (BindAndUnbind,), {"make": staticmethod(ROUTERS[kind])})
-    run_state_machine_as_test(
-        machine, settings=settings(max_examples=40, stateful_step_count=20, deadline=None)
-    )
+    run_state_machine_as_test(machine, settings=trials(40, steps=20))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
-from hypothesis import settings, strategies as st
+from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     precondition,
@@ -14,6 +14,7 @@ from hypothesis.stateful import (
 
 from hopmq.broker.consumer import Consumer
 from hopmq.broker.queues.roster import Roster
+from trials import trials
 
 
 @dataclass(eq=False)
@@ -108,7 +109,7 @@ class Fairness(RuleBasedStateMachine):
 
 
 def test_the_highest_who_can_are_served_in_turn() -> None:
-    run_state_machine_as_test(Fairness, settings=settings(max_examples=100, deadline=None))
+    run_state_machine_as_test(Fairness, settings=trials(100))
 
 
 def test_equals_take_turns() -> None:

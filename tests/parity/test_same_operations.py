@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from brokers.embedded import RELEASES
@@ -17,6 +16,7 @@ from brokers.running import SessionBrokers
 from hopmq.testing import RabbitMQ
 from parity.driver import Peer
 from parity.side import Side
+from trials import trials
 
 T = TypeVar("T")
 
@@ -209,10 +209,4 @@ def test_the_same_operations_show_the_same(
 
     Machine.loop = loop
     Machine.urls = (embedded.url, rabbitmq.url)
-    checked = settings(
-        max_examples=20,
-        stateful_step_count=30,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    run_state_machine_as_test(Machine, settings=checked)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Machine, settings=trials(20, steps=30))  # type: ignore[no-untyped-call]

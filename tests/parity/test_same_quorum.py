@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from brokers.embedded import RELEASES
@@ -13,6 +12,7 @@ from brokers.running import SessionBrokers
 from hopmq.testing import RabbitMQ
 from parity.side import Side
 from parity.test_same_operations import ALL, STEP, WITHIN, SameOperations
+from trials import trials
 
 
 class SameQuorum(SameOperations):
@@ -74,10 +74,4 @@ def test_the_same_operations_show_the_same_of_quorum_queues(
     embedded = session_brokers.embedded(release)
     urls = (embedded.url, rabbitmq.url)
     machine = type("Machine", (SameQuorum,), {"loop": loop, "urls": urls})
-    checked = settings(
-        max_examples=10,
-        stateful_step_count=40,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    run_state_machine_as_test(machine, settings=checked)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(machine, settings=trials(10, steps=40))  # type: ignore[no-untyped-call]

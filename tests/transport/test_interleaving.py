@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
+
+from trials import trials
 
 from .conftest import LOOPS
 from .ends import Buffered, Ends, Streaming, connected
@@ -80,7 +82,7 @@ def check_pauses(end: Streaming | Buffered) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@settings(deadline=None, max_examples=150)
+@trials(150)
 @given(steps=st.lists(STEPS, max_size=25), sizes=st.tuples(BUFFERS, BUFFERS))
 def test_any_interleaving_gives_the_bytes_that_were_written(
     loop: str, steps: list[Step], sizes: tuple[int, int]
@@ -102,7 +104,7 @@ def test_any_interleaving_gives_the_bytes_that_were_written(
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@settings(deadline=None, max_examples=100)
+@trials(100)
 @given(steps=st.lists(STEPS, max_size=15), size=BUFFERS)
 def test_any_interleaving_before_close_is_read_to_its_end(
     loop: str, steps: list[Step], size: int
@@ -122,7 +124,7 @@ def test_any_interleaving_before_close_is_read_to_its_end(
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@settings(deadline=None, max_examples=100)
+@trials(100)
 @given(steps=st.lists(STEPS, max_size=15), size=BUFFERS)
 def test_any_interleaving_before_abort_is_read_from_its_beginning(
     loop: str, steps: list[Step], size: int
