@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -149,24 +150,56 @@ def wait_until_gone(process: int) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("threads", [0, 1])
-def test_an_interrupt_while_a_broker_starts_is_heard_behind_that(threads: int) -> None:
+@pytest.fixture
+def other_thread() -> Iterator[threading.Thread]:
+    """Return a thread that waits for the end of the test."""
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    yield thread
+    ended.set()
+    thread.join(TIMEOUT)
+
+
+@pytest.fixture
+def taken() -> Iterator[socket.socket]:
+    """Return where a byte can be read as soon as a thread has taken a signal."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(TIMEOUT)
+        theirs.setblocking(False)
+        before = signal.set_wakeup_fd(theirs.fileno())
+        yield ours
+        signal.set_wakeup_fd(before)
+
+
+def test_an_interrupt_while_a_broker_starts_is_heard_behind_that() -> None:
     steps = []
 
     def start() -> None:
         with _interrupts_held_back():
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
             steps.append("started")
 
-    ended = threading.Event()
-    others = [threading.Thread(target=ended.wait, args=(TIMEOUT,)) for _ in range(threads)]
-    for other in others:
-        other.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            start()
-    finally:
-        ended.set()
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert steps == ["started"]
+
+
+def test_one_that_another_thread_takes_is_heard_behind_that_too(
+    other_thread: threading.Thread, taken: socket.socket
+) -> None:
+    steps = []
+
+    def start() -> None:
+        with _interrupts_held_back():
+            assert other_thread.ident is not None
+            signal.pthread_kill(other_thread.ident, signal.SIGINT)
+            assert taken.recv(1) == bytes([signal.SIGINT])
+            steps.append("started")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
     assert steps == ["started"]
 
 
