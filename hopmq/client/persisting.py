@@ -31,7 +31,14 @@ async def persist(
         ClosedError: The channel or the connection has ended for good.
     """
     begun = session.loop.time()
-    if not session.is_recovering:
+    was_asked = not session.is_recovering
+
+    async def ask() -> R:
+        nonlocal was_asked
+        was_asked = True
+        return await attempt()
+
+    if was_asked:
         try:
             return await attempt()
         except unless:
@@ -41,10 +48,12 @@ async def persist(
                 raise
     try:
         async with asyncio.timeout_at(begun + session.request_timeout + _LAST_WORD):
-            return await _on_next_link(session, attempt, unless)
+            return await _on_next_link(session, ask, unless)
     except RequestTimeoutError:
         raise
     except TimeoutError:
+        if not was_asked:  # both limits were up in one turn, and this one was heard
+            raise session.not_ready() from None
         raise RequestTimeoutError(
             f"{session.label}: not answered within {session.request_timeout:g} seconds, while the "
             "connection recovered; the broker may have done what was asked"

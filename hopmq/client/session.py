@@ -149,12 +149,16 @@ class Session:
             async with asyncio.timeout(self.request_timeout):
                 await asyncio.shield(self._ready)
         except TimeoutError:
-            raise RequestTimeoutError(
-                f"{self.label}: not sent: the connection is still recovering after "
-                f"{self.request_timeout:g} seconds"
-            ) from None
+            raise self.not_ready() from None
         if self.ended.done():
             raise self.ended.reason().again()
+
+    def not_ready(self) -> RequestTimeoutError:
+        """Return what is raised of a request that no link came for in time."""
+        return RequestTimeoutError(
+            f"{self.label}: not sent: the connection is still recovering after "
+            f"{self.request_timeout:g} seconds"
+        )
 
     def end(self, error: ConnectionClosed) -> None:
         """End the connection for good, with everything that is suspended."""

@@ -1,7 +1,8 @@
 """Connections that come back at once, and links that a test ends."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import hopmq
@@ -22,6 +23,18 @@ def quick(url: str, **options: Any) -> Opening[Connection]:
     """Connect, with recovery at once."""
     usual = {"name": "quick", "recovery": QUICK, "connect_timeout": 5.0, "request_timeout": 8.0}
     return hopmq.connect(url, **{**usual, **options})
+
+
+@contextmanager
+def hurried(connection: Connection, seconds: float) -> Iterator[None]:
+    """Let requests wait no longer than that, in a block: nothing else there may need an answer."""
+    session = connection._session
+    usual = session.request_timeout
+    session.request_timeout = seconds
+    try:
+        yield
+    finally:
+        session.request_timeout = usual
 
 
 async def lose(connection: Connection, proxy: FaultProxy, *, reset: bool = True) -> None:

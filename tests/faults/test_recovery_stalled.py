@@ -11,7 +11,18 @@ from hopmq.events import ConsumerLost, ConsumerRestored, EntityFailed
 from hopmq.testing import FaultProxy
 
 from .ends import start, turns
-from .links import PATIENCE, back, becomes, bounce, consumers_of, drained, lose, quick, until
+from .links import (
+    PATIENCE,
+    back,
+    becomes,
+    bounce,
+    consumers_of,
+    drained,
+    hurried,
+    lose,
+    quick,
+    until,
+)
 from .promises import Promises
 from .work import Events
 
@@ -33,8 +44,8 @@ STALLS = {
 
 @pytest.fixture
 async def connection(proxy: FaultProxy) -> AsyncIterator[Connection]:
-    """Return a connection that waits for no answer for long."""
-    async with quick(proxy.url, request_timeout=SHORT) as opened:
+    """Return a connection; while it recovers, tests have it wait for no answer for long."""
+    async with quick(proxy.url) as opened:
         yield opened
 
 
@@ -68,19 +79,20 @@ async def test_a_single_answer_that_stalls(
     ]
     frame, nth = STALLS[stall]
     fault = proxy.stall(frame, nth=nth)
-    await lose(connection, proxy)
-    await fault.happened()
-    if not lasts:
-        await asyncio.sleep(2 * SHORT)
+    with hurried(connection, SHORT):
+        await lose(connection, proxy)
+        await fault.happened()
+        if not lasts:
+            await asyncio.sleep(2 * SHORT)
+            fault.cancel()
+        await back(connection)
+        if stall != "consumer":
+            # It is asked again, elsewhere; what waits for a consume-ok waits for that one.
+            await until(lambda: all(consumer.is_active for consumer in consumers))
+        elif lasts:
+            await until(lambda: [each.is_active for each in consumers].count(True) == 1)
         fault.cancel()
-    await back(connection)
-    if stall != "consumer":
-        # It is asked again, elsewhere; what waits for a consume-ok waits for that one.
         await until(lambda: all(consumer.is_active for consumer in consumers))
-    elif lasts:
-        await until(lambda: [each.is_active for each in consumers].count(True) == 1)
-    fault.cancel()
-    await until(lambda: all(consumer.is_active for consumer in consumers))
     for queue, consumer in zip(queues, consumers, strict=True):
         await becomes(1, lambda queue=queue: consumers_of(other, queue))
         await other.publish(b"on", exchange=other_exchange(queue), routing_key=queue)
@@ -104,8 +116,9 @@ async def test_a_consume_ok_that_comes_late_counts(
     channel = await connection.channel()
     first = await channel.consume(queues[0])
     fault = proxy.stall("Basic.ConsumeOk")
-    await lose(connection, proxy)
-    lost = await events.first(ConsumerLost)
+    with hurried(connection, SHORT):
+        await lose(connection, proxy)
+        lost = await events.first(ConsumerLost)
     assert lost.consumer_tag == first.consumer_tag
     assert isinstance(lost.error, RequestTimeoutError)
     assert not first.is_active
@@ -146,9 +159,10 @@ async def test_a_consume_that_is_never_answered_is_tried_again_on_another_channe
     consumer = await channel.consume(queues[0])
     number = channel.number
     with proxy.stall("Basic.ConsumeOk"):
-        await lose(connection, proxy)
-        await events.first(ConsumerLost)
-        await events.first(ConsumerRestored)
+        with hurried(connection, SHORT):
+            await lose(connection, proxy)
+            await events.first(ConsumerLost)
+            await events.first(ConsumerRestored)
         assert consumer.is_active
         assert channel.number != number
         await promises.publish(channel, queues[0])
@@ -164,8 +178,9 @@ async def test_a_consumer_cancelled_before_its_late_consume_ok_is_gone(
     channel = await connection.channel()
     consumer = await channel.consume(queues[0])
     fault = proxy.stall("Basic.ConsumeOk")
-    await lose(connection, proxy)
-    await events.first(ConsumerLost)
+    with hurried(connection, SHORT):
+        await lose(connection, proxy)
+        await events.first(ConsumerLost)
     cancelling = start(consumer.cancel())
     await turns()
     await other.publish(b"1", routing_key=queues[0])
@@ -181,7 +196,7 @@ async def test_an_answer_that_stalls_is_told_once(
     connection: Connection, proxy: FaultProxy, queues: list[str]
 ) -> None:
     events = Events(connection)
-    with proxy.stall("Queue.DeclareOk", times=3):
+    with proxy.stall("Queue.DeclareOk", times=3), hurried(connection, SHORT):
         await lose(connection, proxy)
         await back(connection)
         failed = await events.first(EntityFailed)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -28,7 +29,7 @@ from hopmq.resilience import Constant, GiveUpAfter
 from hopmq.testing import FaultProxy
 
 from .ends import soon, start, turns
-from .links import PATIENCE, back, bounce, lose, quick
+from .links import PATIENCE, back, bounce, hurried, lose, quick
 from .work import Events
 
 
@@ -233,9 +234,9 @@ async def test_without_recovery_a_connection_ends_with_its_link(
 
 
 async def test_requests_wait_no_longer_than_they_may(proxy: FaultProxy) -> None:
-    async with quick(proxy.url, request_timeout=0.05) as connection:
+    async with quick(proxy.url) as connection:
         channel = await connection.channel()
-        with proxy.refuse_connections():
+        with proxy.refuse_connections(), hurried(connection, 0.05):
             await lose(connection, proxy)
             requests = [
                 start(connection.declare_queue("q")),
@@ -248,3 +249,17 @@ async def test_requests_wait_no_longer_than_they_may(proxy: FaultProxy) -> None:
         assert all("not sent" in str(outcome) for outcome in outcomes)
         await back(connection)
         assert channel.consumers() == []
+
+
+async def test_a_request_that_no_link_came_for_was_not_sent_however_late_that_is_noticed(
+    proxy: FaultProxy,
+) -> None:
+    async with quick(proxy.url) as connection:
+        with proxy.refuse_connections(), hurried(connection, 0.05):
+            await lose(connection, proxy)
+            request = start(connection.declare_queue("q"))
+            await turns()
+            time.sleep(0.25)  # noqa: ASYNC251  # a loop that is held up for longer than any limit
+            with pytest.raises(RequestTimeoutError, match="not sent"):
+                await soon(request)
+        await back(connection)
