@@ -16,6 +16,9 @@ from .ends import Ends, connected, soon, start
 QUICK = 0.2
 """An interval that a test can wait for; the protocol negotiates whole seconds."""
 
+UNHURRIED = 0.6
+"""One at which a peer in this loop answers in time although the machine has other things to do."""
+
 HEARTBEAT = frames.frame(frames.HEARTBEAT, 0, b"")
 
 
@@ -39,14 +42,14 @@ async def test_a_black_holed_peer_is_found_after_two_intervals_of_a_second(
         channel = await soon(connection.channel())
         consumer = await soon(channel.consume("q"))
         relay.hold_everything()
-        before = time.monotonic()
+        silent_since = connection._core.heartbeat.last_received
         waiting = [
             start(channel.publish(b"lost", routing_key="q")),
             start(connection.declare_queue("q")),
             start(consumer.__anext__()),
         ]
         reason = await soon(connection.wait_closed())
-        assert time.monotonic() - before > 1.5  # its last sign of life came before that
+        assert asyncio.get_running_loop().time() - silent_since >= 2.0
         assert type(reason) is ConnectionLostError
         assert "2 seconds, two heartbeat intervals" in str(reason)
         publish, request, reader = await soon(asyncio.gather(*waiting, return_exceptions=True))
@@ -57,22 +60,21 @@ async def test_a_black_holed_peer_is_found_after_two_intervals_of_a_second(
 
 
 async def test_an_idle_connection_sends_heartbeats(ends: Ends) -> None:
-    began = beat_every(ends, QUICK)
+    began = beat_every(ends, UNHURRIED)
     for _ in range(3):
         await soon(ends.peer.receives("Heartbeat"))
         ends.peer.write(HEARTBEAT)
-    assert asyncio.get_running_loop().time() - began >= QUICK
+    assert asyncio.get_running_loop().time() - began >= UNHURRIED
     await ends.check_in_step()
 
 
 async def test_any_byte_is_a_sign_of_life(ends: Ends) -> None:
-    began = beat_every(ends, QUICK)
-    for byte in HEARTBEAT[:4]:
-        await soon(ends.peer.receives("Heartbeat"))
+    began = beat_every(ends, UNHURRIED)
+    for byte in HEARTBEAT[:5]:
         await soon(ends.peer.receives("Heartbeat"))
         ends.peer.write(bytes([byte]))
-    assert asyncio.get_running_loop().time() - began > 3 * QUICK
-    ends.peer.write(HEARTBEAT[4:])
+    assert asyncio.get_running_loop().time() - began > 2 * UNHURRIED
+    ends.peer.write(HEARTBEAT[5:])
     await ends.check_in_step()
 
 
