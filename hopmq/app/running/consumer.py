@@ -189,6 +189,7 @@ class RunningConsumer:
     async def _begin_again(self, *, probes: bool) -> None:
         await self._stopped()
         if not self._is_over:
+            await self._prepare()  # the queue may have gone, as one that lives by its consumers
             await self._begin(probes=probes)
 
     async def _begin(self, *, probes: bool) -> None:
@@ -223,7 +224,7 @@ class RunningConsumer:
             self._stopping = asyncio.create_task(
                 self._stop_after(self._watching, reading, self._stopping)
             )
-            with contextlib.suppress(HopMQError):
+            with contextlib.suppress(Exception):  # why it had ended counts no more
                 await reading.wait_stopped()
 
     async def _stop_after(
@@ -244,6 +245,8 @@ class RunningConsumer:
             await reading.stop()
         except HopMQError as error:
             logger.info("consumer %r: %s", self._name, error)
+        except Exception:  # whatever it is, it shall be told, and a task goes on
+            logger.exception("consumer %r did not stop in order", self._name)
         finally:
             self._ending.discard(reading)
 
@@ -257,9 +260,9 @@ class RunningConsumer:
         while True:
             try:
                 await reading.wait_stopped()
-                reason = "its connection is being drained"
-            except HopMQError as error:
-                reason = str(error)
+                reason: Exception | str = "its connection is being drained"
+            except Exception as error:  # whatever it is, the consumer is wanted
+                reason = error
             self._state = "restarting"
             await self._stop(reading)
             while True:
@@ -269,14 +272,15 @@ class RunningConsumer:
                     self._name,
                     pause,
                     reason,
+                    exc_info=None if isinstance(reason, HopMQError | str) else reason,
                 )
                 await asyncio.sleep(pause)
                 failures += 1
                 try:
                     await self._prepare()
                     reading = await self._new_reading()
-                except HopMQError as error:
-                    reason = str(error)
+                except Exception as error:
+                    reason = error
                 else:
                     break
             failures = 0

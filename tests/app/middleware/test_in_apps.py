@@ -161,6 +161,27 @@ async def test_a_long_outage_brings_no_message_near_the_delivery_limit(emulate: 
     assert max(returned) <= 2
 
 
+async def test_a_breaker_brings_back_a_consumer_whose_queue_went_with_it() -> None:
+    app, dependency = App(), Dependency()
+    breaker = CircuitBreaker(failures=1, pause=60)
+
+    @app.consumer(Queue.classic("orders", auto_delete=True), middleware=[breaker], retry=None)
+    async def work(number: int) -> None:
+        dependency.ask(number)
+
+    dependency.is_broken = True
+    async with app.test() as t:
+        await t.publish(1, routing_key="orders")
+        [consumer] = app.consumers.values()
+        assert consumer.state == "paused"
+        dependency.is_broken = False
+        await t.advance(61)
+        assert consumer.state == "probing"
+        await t.publish(2, routing_key="orders")
+        assert (consumer.state, breaker.state_of(consumer)) == ("running", "closed")
+        assert dependency.asked == [1, 2]
+
+
 # --- deduplication -----------------------------------------------------------------------------
 
 

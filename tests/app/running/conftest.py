@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from app.running.readings import Readings
 from app.running.seen import Seen
 from hopmq import Connection
 
@@ -20,3 +21,9 @@ async def cleaned(other: Connection, name: str) -> AsyncIterator[str]:
     yield name
     for queue in (name, f"{name}.parked"):
         await other.delete_queue(queue)
+
+
+@pytest.fixture
+async def readings(anyio_backend: object) -> Readings:
+    """Return what a consumer without a broker reads by."""
+    return Readings()

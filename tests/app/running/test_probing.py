@@ -4,55 +4,11 @@ import asyncio
 
 import pytest
 
+from app.running.readings import Readings
 from app.running.seen import Seen
 from hopmq import Connection, ConsumerCancelledError
 from hopmq.app import App
 from hopmq.app.running.consumer import RunningConsumer
-
-
-class Reading:
-    """Takes nothing, and ends when it is told to."""
-
-    def __init__(self, probes: bool) -> None:
-        self.probes = probes
-        self.is_started = False
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    collected = 0
-
-    async def start(self) -> None:
-        self.is_started = True
-
-    async def stop(self) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
-
-    async def wait_stopped(self) -> None:
-        await asyncio.shield(self.ended)
-
-    def cut_off(self) -> None:
-        """Nothing is at work."""
-
-
-class Readings:
-    """Makes them, and keeps them."""
-
-    def __init__(self) -> None:
-        self.made: list[Reading] = []
-        self.may_prepare = asyncio.Event()
-
-    def __call__(self, probes: bool) -> Reading:
-        self.made.append(Reading(probes))
-        return self.made[-1]
-
-    async def prepare(self) -> None:
-        await self.may_prepare.wait()
-
-
-@pytest.fixture
-async def readings(anyio_backend: object) -> Readings:
-    """Return what a consumer reads by."""
-    return Readings()
 
 
 async def test_a_consumer_probes_while_paused_and_goes_on(readings: Readings) -> None:
@@ -83,6 +39,7 @@ async def test_a_consumer_that_ends_while_it_probes_comes_back_as_it_is_wanted(
     await consumer.start()
     await consumer.pause()
     await consumer.probe()
+    readings.may_prepare.clear()
     readings.made[-1].ended.set_exception(ConsumerCancelledError("deleted", "tag"))
     while consumer.state != "restarting":
         await asyncio.sleep(0)
