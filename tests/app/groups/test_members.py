@@ -61,6 +61,24 @@ class Setting:
                 return
             await asyncio.sleep(0.01)
 
+    @asynccontextmanager
+    async def never_idle(self, unread: int) -> AsyncIterator[None]:
+        """Have so many messages or more that are not handled yet, until the end of a block."""
+        over = False
+
+        async def supply() -> None:
+            while not over:
+                missing = self.handled + unread - self.sent.total()
+                if missing > 0:
+                    await self.publish(missing + unread)
+                await asyncio.sleep(0.01)
+
+        await self.publish(2 * unread)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(supply())
+            yield
+            over = True
+
     async def more_are_handled(self, count: int) -> None:
         """Wait until so many more messages are handled."""
         enough = self.handled + count
@@ -155,10 +173,9 @@ async def test_every_key_keeps_its_order_and_is_at_one_member_at_a_time(setting:
             async with setting.member(f"{name}{turn}"):
                 await setting.more_are_handled(80)
 
-    await setting.publish(900)
-    await setting.publish(900)  # so that members have unread messages whenever one steps back
     async with setting.member("stays"):
-        await asyncio.gather(*(come_and_go(name) for name in "abc"))
+        async with setting.never_idle(300):  # members have unread messages when one steps back
+            await asyncio.gather(*(come_and_go(name) for name in "abc"))
         await setting.all_is_done()
     assert setting.witness.replays() == {}
 
