@@ -1,7 +1,8 @@
 """Quorum queues of 4.3 hold returned messages back for a while; earlier ones know nothing of it."""
 
 import asyncio
-from statistics import median
+import itertools
+import math
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from hopmq.typedefs import FieldTable
 from hopmq.wire import Delivery
 from parity.channel import ChannelDriver
 from parity.closed import refusal
-from parity.driver import Peer
+from parity.peers import Peers
 from parity.queues import declare_kind, drain_soon, fill, get_soon, has_count
+from parity.waiting import in_time
 
 MIN, MAX = 120, 300
 """Milliseconds of delay: for a first failure, and at most."""
@@ -19,11 +21,14 @@ MIN, MAX = 120, 300
 TOLERANCE = 0.11
 """Seconds by which a delivery may be late on a loaded machine and still be told apart."""
 
+TRIES = 12
+"""How often a delivery may be later than that."""
+
 HAS_DELAYS = {"4.3"}
 
-ALL = [MIN / 1000, 2 * MIN / 1000, MAX / 1000, MAX / 1000]
-CONSTANT = [MIN / 1000] * 4
-NONE = [0.0] * 4
+ALL = [MIN / 1000, 2 * MIN / 1000, MAX / 1000]
+CONSTANT = [MIN / 1000] * 3
+NONE = [0.0] * 3
 
 DELAYS = {
     ("all", "reject"): ALL,
@@ -45,9 +50,9 @@ def delayed(retry: str | None, **limits: Any) -> FieldTable:
 
 
 async def measure(channel: ChannelDriver, name: str, how: str, times: int) -> list[float]:
-    """Return the message each time it comes; return the seconds that it was away."""
+    """Return a message each time it comes; return the seconds that it was away."""
     clock = asyncio.get_running_loop().time
-    await channel.consume(name)
+    await fill(channel, name, b"1")
     delivery = await channel.next(Delivery)
     away = []
     for _ in range(times):
@@ -55,14 +60,22 @@ async def measure(channel: ChannelDriver, name: str, how: str, times: int) -> li
         getattr(channel, how)(delivery.delivery_tag)
         delivery = await channel.next(Delivery)
         away.append(clock() - begin)
+    channel.ack(delivery.delivery_tag)
     return away
 
 
-def check(away: list[float], expected: list[float]) -> None:
-    """Hold that nothing came early and most came in time."""
-    late = [seconds - least for seconds, least in zip(away, expected, strict=True)]
-    assert min(late) > -0.002, (away, expected)
-    assert median(late) < TOLERANCE, (away, expected)
+async def check(channel: ChannelDriver, name: str, how: str, expected: list[float]) -> None:
+    """Hold that nothing ever comes early, and each comes in time when the machine lets it."""
+    await channel.consume(name)
+    best = [math.inf] * len(expected)
+    for _ in range(TRIES):
+        away = await measure(channel, name, how, len(expected))
+        late = [seconds - least for seconds, least in zip(away, expected, strict=True)]
+        assert min(late) > -0.002, (away, expected)
+        best = list(map(min, best, late))
+        if max(best) < TOLERANCE:
+            return
+    raise AssertionError(f"late by {best} at best, of {expected}")
 
 
 @pytest.mark.parametrize("retry, how", list(DELAYS))
@@ -70,18 +83,15 @@ async def test_a_returned_message_is_away_for_a_while(
     channel: ChannelDriver, name: str, release: str, retry: str, how: str
 ) -> None:
     await declare_kind(channel, name, "quorum", delayed(retry))
-    await fill(channel, name, b"1")
     expected = DELAYS[retry, how] if release in HAS_DELAYS else NONE
-    check(await measure(channel, name, how, 3), expected[:3])
+    await check(channel, name, how, expected)
 
 
-@pytest.mark.parametrize("how", ["close", "cut"])
-async def test_a_consumer_that_goes_away_delays_too(
-    peer: Peer, second_peer: Peer, name: str, release: str, how: str
-) -> None:
-    channel, other = await peer.channel(), await second_peer.channel()
-    await declare_kind(channel, name, "quorum", delayed("all"))
-    await fill(channel, name, b"1")
+async def away(peers: Peers, name: str, how: str) -> float:
+    """Leave with a message unsettled; return the seconds until the next consumer gets it."""
+    peer, other = await peers.open(), await (await peers.open()).channel()
+    channel = await peer.channel()
+    await fill(other, name, b"1")
     await channel.consume(name)
     await channel.next(Delivery)
     clock = asyncio.get_running_loop().time
@@ -91,45 +101,78 @@ async def test_a_consumer_that_goes_away_delays_too(
     else:
         peer.abort()
     await other.consume(name)
-    await other.next(Delivery)
-    assert (clock() - begin > MIN / 1000 - 0.01) == (release in HAS_DELAYS)
+    delivery = await other.next(Delivery)
+    seconds = clock() - begin
+    other.ack(delivery.delivery_tag)
+    await other.close()
+    return seconds
+
+
+@pytest.mark.parametrize("how", ["close", "cut"])
+async def test_a_consumer_that_goes_away_delays_too(
+    channel: ChannelDriver, peers: Peers, name: str, release: str, how: str
+) -> None:
+    await declare_kind(channel, name, "quorum", delayed("all"))
+    least = MIN / 1000 - 0.01
+    seconds = await away(peers, name, how)
+    while release not in HAS_DELAYS and seconds > least:  # the machine's delay
+        seconds = await away(peers, name, how)
+    assert (seconds > least) == (release in HAS_DELAYS)
 
 
 async def test_others_pass_it_meanwhile(channel: ChannelDriver, name: str, release: str) -> None:
+    queues = (f"{name}-{number}" for number in itertools.count())
     arguments = delayed("all", **{"x-delivery-limit": 10})
-    await declare_kind(channel, name, "quorum", arguments)
-    await fill(channel, name, b"1", b"2")
-    message = await get_soon(channel, name, no_ack=False)
-    channel.reject(message.delivery_tag)
+
+    async def take() -> tuple[str, int]:
+        queue = next(queues)
+        await declare_kind(channel, queue, "quorum", arguments)
+        await fill(channel, queue, b"1", b"2")
+        return queue, (await get_soon(channel, queue, no_ack=False)).delivery_tag
+
+    async def reject(taken: tuple[str, int]) -> tuple[str, bytes]:
+        queue, tag = taken
+        channel.reject(tag)
+        return queue, (await get_soon(channel, queue)).body
+
+    queue, first = await in_time(MIN / 1000, take, reject)
     order = [b"2", b"1"] if release in HAS_DELAYS else [b"1", b"2"]
-    assert await drain_soon(channel, name, 2) == order
+    assert [first, *await drain_soon(channel, queue, 1)] == order
 
 
 async def test_it_is_not_counted_as_ready_meanwhile(
     channel: ChannelDriver, name: str, release: str
 ) -> None:
-    await declare_kind(channel, name, "quorum", delayed("all"))
-    await fill(channel, name, b"1")
-    message = await get_soon(channel, name, no_ack=False)
-    channel.reject(message.delivery_tag)
-    if release in HAS_DELAYS:
-        assert await channel.count(name) == 0
-        assert await channel.get(name) is None
-    await has_count(channel, name, 1)
-    assert await drain_soon(channel, name, 1) == [b"1"]
+    queues = (f"{name}-{number}" for number in itertools.count())
+
+    async def take() -> tuple[str, int]:
+        queue = next(queues)
+        await declare_kind(channel, queue, "quorum", delayed("all"))
+        await fill(channel, queue, b"1")
+        return queue, (await get_soon(channel, queue, no_ack=False)).delivery_tag
+
+    async def reject(taken: tuple[str, int]) -> str:
+        queue, tag = taken
+        channel.reject(tag)
+        if release in HAS_DELAYS:
+            assert await channel.count(queue) == 0
+            assert await channel.get(queue) is None
+        return queue
+
+    queue = await in_time(MIN / 1000, take, reject)
+    await has_count(channel, queue, 1)
+    assert await drain_soon(channel, queue, 1) == [b"1"]
 
 
 async def test_without_a_type_nothing_is_delayed(channel: ChannelDriver, name: str) -> None:
     await declare_kind(channel, name, "quorum", delayed(None))
-    await fill(channel, name, b"1")
-    check(await measure(channel, name, "reject", 3), NONE[:3])
+    await check(channel, name, "reject", NONE)
 
 
 async def test_without_a_minimum_nothing_is_delayed(channel: ChannelDriver, name: str) -> None:
     arguments: FieldTable = {"x-delayed-retry-type": "all", "x-delayed-retry-max": MAX}
     await declare_kind(channel, name, "quorum", arguments)
-    await fill(channel, name, b"1")
-    check(await measure(channel, name, "reject", 3), NONE[:3])
+    await check(channel, name, "reject", NONE)
 
 
 async def test_without_a_maximum_the_delay_does_not_grow(
@@ -137,9 +180,7 @@ async def test_without_a_maximum_the_delay_does_not_grow(
 ) -> None:
     arguments: FieldTable = {"x-delayed-retry-type": "all", "x-delayed-retry-min": MIN}
     await declare_kind(channel, name, "quorum", arguments)
-    await fill(channel, name, b"1")
-    expected = CONSTANT if release in HAS_DELAYS else NONE
-    check(await measure(channel, name, "reject", 3), expected[:3])
+    await check(channel, name, "reject", CONSTANT if release in HAS_DELAYS else NONE)
 
 
 async def test_at_the_limit_it_is_dead_lettered_without_delay(

@@ -1,5 +1,6 @@
 """A consumer that does not settle in time loses its channel or, since 4.3, its subscription."""
 
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from parity.driver import Peer
 from parity.queues import SHORT, declare_kind, fill, get_soon, has_count
 from parity.streams import reader, stream_of_five
 from parity.typed import typed_headers
-from parity.waiting import pass_time
+from parity.waiting import in_time, pass_time
 
 TIMEOUT = 200
 """Milliseconds."""
@@ -89,11 +90,27 @@ async def test_other_channels_go_on(peer: Peer, name: str, release: str) -> None
 
 
 async def test_settling_in_time_is_enough(peer: Peer, name: str) -> None:
-    channel = await hold(peer, name, "quorum")
-    channel.ack(1)
-    channel.ack((await channel.next(Delivery)).delivery_tag)
+    queues = (f"{name}-{number}" for number in itertools.count())
+
+    async def filled() -> str:
+        queue = next(queues)
+        channel = await peer.channel()
+        await declare_kind(channel, queue, "quorum")
+        await fill(channel, queue, b"1", b"2")
+        return queue
+
+    async def settle_both(queue: str) -> ChannelDriver:
+        channel = await peer.channel()
+        await channel.qos(1)
+        await channel.consume(queue, "tag")
+        for _ in range(2):
+            channel.ack((await channel.next(Delivery)).delivery_tag)
+        await channel.expect_silence(queue)
+        return channel
+
+    channel = await in_time(TIMEOUT / 1000, filled, settle_both)
     await pass_time(2 * TIMEOUT / 1000)
-    await channel.expect_silence(name)
+    await channel.expect_silence()
 
 
 async def test_what_timed_out_is_delivered_again(peer: Peer, name: str, release: str) -> None:
