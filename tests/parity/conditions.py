@@ -8,6 +8,7 @@ from conftest import RunningBroker
 from hopmq.broker import Broker
 from hopmq.broker.server import DEFAULT_MEMORY_LIMIT
 from hopmq.testing import RabbitMQ
+from parity.driver import Peer
 
 _DEFAULT_WATERMARK = {"3": "0.4", "4": "0.6"}
 """Part of the memory that a broker may use, by its major release."""
@@ -28,7 +29,10 @@ class MemoryAlarm:
         self._raised = False
 
     async def raise_(self) -> None:
-        """Have the broker take its memory for used up; nothing happens if it does already."""
+        """Have the broker take its memory for used up; nothing happens if it does already.
+
+        All connections know of it when this returns: a new one is told behind those that are there.
+        """
         if self._raised:
             return
         self._raised = True
@@ -36,6 +40,7 @@ class MemoryAlarm:
             self._broker.embedded.call(lambda broker: _alarm(broker, on=True))
         else:
             await self._watermark("0.00001")
+        await (await Peer.open(self._broker.url)).close()
 
     async def clear(self) -> None:
         """End the alarm, if it is on."""

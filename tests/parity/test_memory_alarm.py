@@ -30,14 +30,8 @@ async def alarm(broker: RunningBroker) -> AsyncIterator[MemoryAlarm]:
 @pytest.fixture
 async def alarmed(alarm: MemoryAlarm) -> MemoryAlarm:
     """Return the alarm, raised."""
-    await raise_alarm(alarm)
-    return alarm
-
-
-async def raise_alarm(alarm: MemoryAlarm) -> None:
-    """Raise the alarm, and let all connections take note."""
     await alarm.raise_()
-    await pass_time(SHORT)
+    return alarm
 
 
 @pytest.fixture
@@ -64,7 +58,7 @@ async def test_who_published_before_is_told_at_the_next_publish(
     channel = await peer.channel()
     channel.publish(b"before", routing_key=queue)
     await channel.qos(1)
-    await raise_alarm(alarm)
+    await alarm.raise_()
     await channel.qos(2)
     assert not peer.control.inbox
     await block(channel, queue)
@@ -78,7 +72,7 @@ async def test_consumers_are_served_meanwhile(
     publisher.publish(b"1", routing_key=queue)
     publisher.publish(b"2", routing_key=queue)
     await publisher.count(queue)
-    await raise_alarm(alarm)
+    await alarm.raise_()
     await consumer.qos(1)
     await consumer.consume(queue)
     for body in (b"1", b"2"):
@@ -170,7 +164,7 @@ async def test_each_alarm_is_told_anew_and_only_to_those_who_understand(
     channel = await peer.channel()
     deaf = await peers.open(client_properties={"capabilities": {}})
     unaware = await deaf.channel()
-    await raise_alarm(alarm)
+    await alarm.raise_()
     await block(channel, queue)
     unaware.publish(b"held", routing_key=queue)
     unaware.send(Queue.Declare, queue=queue, passive=True)
@@ -180,5 +174,5 @@ async def test_each_alarm_is_told_anew_and_only_to_those_who_understand(
     await peer.control.next(Connection.Unblocked)
     await unaware.expect(Queue.DeclareOk)
     assert not deaf.control.inbox
-    await raise_alarm(alarm)
+    await alarm.raise_()
     await block(channel, queue)
