@@ -138,6 +138,7 @@ async def test_a_classic_queue_marks_only_what_was_sent(
     await fill(channel, name, *FIVE)
     await got(channel, name, 2)
     await peer.close()
+    await has_count(other, name, len(FIVE))
     marks = [(await get_soon(other, name)).redelivered for _ in FIVE]
     assert marks == [True, True, False, False, False]
 

@@ -6,6 +6,7 @@ from pamqp.commands import Tx
 from hopmq.wire import Delivery, Returned
 from parity.channel import ChannelDriver
 from parity.endings import not_found, precondition_failed, refusal
+from parity.queues import get_soon
 
 NOT_TRANSACTIONAL = precondition_failed("channel is not transactional")
 
@@ -147,9 +148,7 @@ async def test_an_acknowledgement_without_a_commit_does_not_count(
     await filled(channel, name, b"1")
     tx.ack(await held(tx, name))
     await tx.close()
-    message = await channel.get(name)
-    assert message is not None
-    assert message.redelivered
+    assert (await get_soon(channel, name)).redelivered
 
 
 async def test_a_rolled_back_acknowledgement_can_be_made_again(
