@@ -14,6 +14,9 @@ logger: logging.Logger = logging.getLogger("hopmq.app")
 
 J = TypeVar("J")
 
+_PAUSE: Final = 1.0
+"""Seconds before a task is replaced that was ended by what it did."""
+
 PROGRAM_ENDS: Final = (SystemExit, KeyboardInterrupt, GeneratorExit)
 """What a handler raises not because it failed, but because nothing goes on."""
 
@@ -49,6 +52,7 @@ class Crew(Generic[J]):
         self._name = name
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: deque[asyncio.Future[None]] = deque()
+        self._left: list[tuple[J, BaseException]] = []
         self._is_ending = False
         self._context = copy_context()  # that of whoever made it, not of what reads the socket
 
@@ -68,6 +72,7 @@ class Crew(Generic[J]):
         for idle in self._idle:
             if not idle.done():
                 idle.set_result(None)
+        self._settle_left()
         others = [task for task in self._tasks if task is not asyncio.current_task()]
         if others:
             await asyncio.wait(others)
@@ -82,10 +87,12 @@ class Crew(Generic[J]):
 
     def _start(self) -> None:
         for number in range(self.size):
-            name = f"{self._name} {number}"
-            task = self._context.run(asyncio.create_task, self._work(), name=name)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._employ(f"{self._name} {number}")
+
+    def _employ(self, name: str) -> None:
+        task = self._context.run(asyncio.create_task, self._work(), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
     async def _work(self) -> None:
         become_worker()
@@ -100,10 +107,34 @@ class Crew(Generic[J]):
                 self._failed(job, error)
                 if is_cancelled():
                     raise
-            except PROGRAM_ENDS:
+            except PROGRAM_ENDS as error:
+                self._left.append((job, error))
                 raise
             except BaseException as error:  # the handler is the user's: the worker goes on
                 self._failed(job, error)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Have a task replaced that nobody here has told to end: its handler has, perhaps.
+
+        Or the program ends, which cancels every task: then it has ended before the pause has.
+        """
+        self._tasks.discard(task)
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None and not self._is_ending:
+            asyncio.get_running_loop().call_later(_PAUSE, self._replace, task.get_name(), error)
+
+    def _replace(self, name: str, error: BaseException) -> None:
+        if self._is_ending:
+            return
+        self._settle_left()
+        logger.error("%s was ended by %r; another takes its place", name, error)
+        if len(self._tasks) < self.size:
+            self._employ(name)
+
+    def _settle_left(self) -> None:
+        left, self._left = self._left, []
+        for job, error in left:
+            self._failed(job, error)
 
     async def _wait(self) -> None:
         idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()

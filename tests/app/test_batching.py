@@ -133,6 +133,36 @@ async def test_several_are_worked_on_beside_each_other_up_to_a_bound() -> None:
     await setting.finish()
 
 
+@pytest.mark.parametrize("how", ["cancel", "exit"])
+async def test_a_worker_that_its_work_ends_is_replaced(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hopmq.app.crew._PAUSE", 0.01)
+    broker, done = Settlements(), asyncio.Event()
+
+    async def work(messages: list[Message]) -> None:
+        if messages[0].body == b"last":
+            messages[0].ack()
+            done.set()
+        elif how == "exit":
+            raise GeneratorExit
+        else:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+
+    batches = Batches(work, Batch(1), TurnedClock())
+    for body in (b"1", b"2", b"last"):
+        batches(broker.deliver(body))
+    async with asyncio.timeout(20):
+        await done.wait()
+        await batches.join()
+    assert list(broker.settled) == [1, 2, 3]
+    assert broker.settled[3] == "ack"
+    assert {broker.settled[1], broker.settled[2]} <= {"reject", "nack"}
+
+
 async def test_no_time_to_wait_hands_over_what_there_is() -> None:
     setting = Setting(seconds=0)
     await setting.deliver(b"1")

@@ -221,6 +221,51 @@ async def test_a_plain_function_that_makes_a_coroutine_is_refused_clearly(
     assert await bodies(channel, queue) == [b"1"]
 
 
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_a_worker_that_its_handler_ends_is_replaced(
+    channel: Channel, queue: str, concurrency: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hopmq.client.workers._PAUSE", 0.01)
+    seen = Collector(4)
+
+    async def handle(message: Message) -> None:
+        seen.add(message)
+        if message.redelivered:
+            message.ack()
+        elif message.body == b"cancel":
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+        else:
+            raise GeneratorExit
+
+    await channel.publish_many([b"cancel", b"exit"], routing_key=queue)
+    async with channel.consume(queue, handle, concurrency=concurrency):
+        async with asyncio.timeout(20):
+            await seen.complete.wait()
+    assert sorted(seen.bodies) == [b"cancel", b"cancel", b"exit", b"exit"]
+    assert await bodies(channel, queue) == []
+
+
+async def test_what_ended_a_worker_goes_back_when_its_consumer_ends(
+    channel: Channel, other: Connection, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hopmq.client.workers._PAUSE", 1000.0)
+    begun = asyncio.Event()
+
+    async def handle(message: Message) -> None:
+        begun.set()
+        raise GeneratorExit
+
+    await channel.publish(b"1", routing_key=queue)
+    async with channel.consume(queue, handle):
+        async with asyncio.timeout(20):
+            await begun.wait()
+            await asyncio.sleep(0)  # its task has ended now
+    await until_ready(other, queue, 1)
+
+
 # --- the end -----------------------------------------------------------------------------------------
 
 
