@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from hopmq.app import header_names as names
+from hopmq.app.error_text import text_of
 from hopmq.app.retry.verdicts import Verdict
 from hopmq.client.message import Message
 from hopmq.typedefs import FieldTable, FieldValue, Timestamp
@@ -26,6 +27,7 @@ _OF_FAILURE: Final = frozenset(
         names.PARKED_ID,
     }
 )
+_OF_ORIGIN: Final = frozenset({names.EXCHANGE, names.QUEUE})
 _LONGEST_REASON: Final = 1000
 """Characters of a reason: all headers have to fit into one frame (AMQP 0-9-1, 2.3.5.2)."""
 
@@ -100,6 +102,12 @@ def failed(
     }
 
 
+def bare(headers: FieldTable, remark: str) -> dict[str, FieldValue]:
+    """Return only what `failed` has added, with a remark before the reason."""
+    kept = {name: value for name, value in headers.items() if name in _OF_FAILURE | _OF_ORIGIN}
+    return kept | {names.REASON: f"{remark}{kept[names.REASON]!s}"}
+
+
 def untried(message: Message, *, attempts: int, first: float | None) -> dict[str, FieldValue]:
     """Return the headers of a message that comes again without having been tried.
 
@@ -130,7 +138,8 @@ def name_of_error(error: BaseException) -> str:
 def reason_of(error: BaseException) -> str:
     """Return what an error says."""
     happened = _what_happened(error)
-    return (str(error) or str(happened) or type(happened).__name__)[:_LONGEST_REASON]
+    text = text_of(error) or text_of(happened) or type(happened).__name__
+    return text[:_LONGEST_REASON]
 
 
 def moment(seconds: float) -> datetime:

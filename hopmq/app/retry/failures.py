@@ -13,7 +13,7 @@ from hopmq.app.messaging import Messaging
 from hopmq.app.retry import native
 from hopmq.app.retry.aside import Aside, give_back
 from hopmq.app.retry.backoff import is_exact
-from hopmq.app.retry.copies import count_of, failed, seconds_of, untried
+from hopmq.app.retry.copies import bare, count_of, failed, seconds_of, untried
 from hopmq.app.retry.delays import Delays
 from hopmq.app.retry.ladder import LONGEST, Step, steps_of, topology_of
 from hopmq.app.retry.parked import parking_of
@@ -27,6 +27,7 @@ from hopmq.entities import Queue
 logger: logging.Logger = logging.getLogger("hopmq.app")
 
 _NO_RETRY: Final = Retry(attempts=1)
+_WITHOUT_HEADERS: Final = "(parked without its own headers, with which it cannot be stored) "
 _MOST_REMEMBERED: Final = 10_000
 
 
@@ -134,7 +135,7 @@ class Failures:
             raise
         except Exception:  # whatever it is, the message has to be settled
             logger.exception("a message of queue %r cannot be put aside", self.queue.name)
-            await self._aside.give_back_later(message)
+            await self._park_bare(context, message, error)
 
     async def _settle(
         self, context: ConsumeContext, message: Message, error: BaseException
@@ -162,6 +163,20 @@ class Failures:
             message.reject(requeue=True)
         else:
             await self._aside.delay(message, headers, seconds)
+
+    async def _park_bare(
+        self, context: ConsumeContext, message: Message, error: BaseException
+    ) -> None:
+        """Park a message without its headers: with them, it would come again and again."""
+        try:
+            now = self._clock.wall()
+            attempts = self.attempt_of(message) + context.retried
+            queue = self.queue.name
+            headers = failed(message, error, attempts=attempts, queue=queue, first=None, now=now)
+            await self._aside.park(message, bare(headers, _WITHOUT_HEADERS))
+        except Exception:  # nothing is left to try
+            logger.exception("a message of queue %r cannot be parked", self.queue.name)
+            await self._aside.give_back_later(message)
 
     def _seconds_to_next(self, error: BaseException, attempt: int, elapsed: float) -> float | None:
         """Return the seconds until the next attempt; None when there is none."""

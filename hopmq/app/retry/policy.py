@@ -1,15 +1,20 @@
 """Which failures are worth another attempt, how many there are, and when."""
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
+from hopmq.app.error_text import text_of
 from hopmq.app.errors import DeliveryLimitError, PayloadError
 from hopmq.app.retry.backoff import Exponential
 from hopmq.app.retry.verdicts import Drop, Park, Postpone, RetryAfter
 from hopmq.errors import UsageError
 from hopmq.resilience.backoff import Backoff
 from hopmq.values import Value
+
+logger: logging.Logger = logging.getLogger("hopmq.app")
 
 _BY_DEFAULT: Final = Exponential(1, 60)
 
@@ -31,8 +36,8 @@ class Retry(Value):
         at_once: How many further attempts are made at once, in memory, before waiting begins.
 
     Raises:
-        UsageError: `attempts` is below 1, `at_once` below 0 or not below `attempts`, or errors are
-            no exceptions.
+        UsageError: `attempts` is below 1, `at_once` below 0 or not below `attempts`, `backoff` is
+            none, or errors are no exceptions.
     """
 
     attempts: int = 5
@@ -47,6 +52,11 @@ class Retry(Value):
             raise UsageError(f"attempts is 1 or more, not {self.attempts!r}")
         if not 0 <= self.at_once < self.attempts:
             raise UsageError(f"at_once is 0 or more and below attempts, not {self.at_once!r}")
+        if isinstance(self.backoff, type) or not callable(getattr(self.backoff, "delay", None)):
+            raise UsageError(
+                "backoff is Constant(seconds), Exponential(first, longest) or another object with "
+                f"a method delay, not {self.backoff!r}"
+            )
         for errors in (self.on, self.give_up_on):
             _check_errors(errors)
 
@@ -69,7 +79,18 @@ class Retry(Value):
             elapsed: Seconds since the first failure.
         """
         waits = attempt - 2 - self.at_once
-        return 0.0 if waits < 0 else self.backoff.delay(waits, elapsed)
+        return 0.0 if waits < 0 else self._wait(waits, elapsed)
+
+    def _wait(self, waits: int, elapsed: float) -> float | None:
+        try:
+            seconds = self.backoff.delay(waits, elapsed)
+            if seconds is None or 0.0 <= seconds < inf:
+                return seconds
+            fault = f"{seconds!r} seconds are no wait"
+        except Exception as error:  # the user's class: whatever it fails of, the message is to wait
+            fault = f"{type(error).__name__}: {text_of(error)}"
+        logger.error("%r cannot be used (%s): %r serves instead", self.backoff, fault, _BY_DEFAULT)
+        return _BY_DEFAULT.delay(waits, elapsed)
 
 
 def _check_errors(errors: object) -> None:

@@ -4,6 +4,7 @@ import inspect
 import json
 from typing import Any, Final
 
+from hopmq.app.error_text import sendable, text_of
 from hopmq.app.errors import DeclarationError, PayloadError, RemoteError
 from hopmq.app.header_names import ERROR
 from hopmq.app.retry.verdicts import Postpone
@@ -17,7 +18,9 @@ UNAVAILABLE: Final = "unavailable"
 """The code of a request that is not worked on for now, as by an open circuit breaker."""
 CONTENT_TYPE: Final = "application/json"
 
+_LONGEST_CODE: Final = 255
 _LONGEST_MESSAGE: Final = 64 * 1024
+"""Characters of what callers are told."""
 
 
 class RemoteErrors:
@@ -62,21 +65,21 @@ class RemoteErrors:
     def code_of(self, error: BaseException) -> tuple[str, str]:
         """Return code and message by which callers are told of an exception."""
         if isinstance(error, RemoteError):
-            return error.code, error.message
+            return _text(error.code), _text(error.message)
         for kind in type(error).__mro__:
             code = self._codes.get(kind)
             if code is not None:
                 return code, _text_of(error)
         if isinstance(error, PayloadError):
-            return BAD_REQUEST, str(error)
+            return BAD_REQUEST, text_of(error)
         if isinstance(error, Postpone):
-            return UNAVAILABLE, error.reason
+            return UNAVAILABLE, _text(error.reason)
         return INTERNAL, type(error).__name__ if self._show_names else ""
 
     def encode(self, error: BaseException) -> tuple[str, bytes]:
         """Return an exception's code, and the body of the reply that tells of it."""
         code, message = self.code_of(error)
-        message = message[:_LONGEST_MESSAGE]
+        code, message = code[:_LONGEST_CODE], message[:_LONGEST_MESSAGE]
         return code, json.dumps({"code": code, "message": message}).encode()
 
     def decode(self, reply: Message) -> Exception:
@@ -110,7 +113,12 @@ def _text_of(error: BaseException) -> str:
     """Return what an exception was made of: the text of a KeyError is quoted."""
     arguments: tuple[Any, ...] = error.args  # whatever it was raised with
     only = arguments[0] if len(arguments) == 1 else None
-    return only if isinstance(only, str) else str(error)
+    return sendable(only) if isinstance(only, str) else text_of(error)
+
+
+def _text(value: object) -> str:
+    """Return what was to be a text, and can be anything: exceptions do not check what they get."""
+    return sendable(value if isinstance(value, str) else repr(value))
 
 
 def _message_in(body: bytes) -> str:

@@ -10,8 +10,9 @@ from hopmq.app.crew import PROGRAM_ENDS, give_back, is_cancelled
 from hopmq.app.messaging import Messaging
 from hopmq.app.rpc import RemoteErrors, answer, answer_error, is_overdue
 from hopmq.app.rpc.remote_errors import INTERNAL
-from hopmq.app.serialization import Serialization
+from hopmq.app.serialization import Encoded, Serialization
 from hopmq.client.message import Message
+from hopmq.errors import UsageError
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
 
@@ -68,6 +69,10 @@ class Answering:
             self._log(error)
             await answer_error(self._messaging, request, error, self._errors)
         else:
+            await self._answer(request, encoded)
+
+    async def _answer(self, request: Message, encoded: Encoded) -> None:
+        try:
             await answer(
                 self._messaging,
                 request,
@@ -75,6 +80,9 @@ class Answering:
                 content_type=encoded.content_type,
                 content_encoding=encoded.content_encoding,
             )
+        except UsageError as error:  # it has no AMQP form: the work is done, the caller is told
+            self._log(error)
+            await answer_error(self._messaging, request, error, self._errors)
 
     def _log(self, error: BaseException) -> None:
         """Tell of a failure that the caller will not be told of."""

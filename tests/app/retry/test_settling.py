@@ -228,6 +228,45 @@ async def test_a_reason_without_end_is_cut(work: Work, clock: TurnedClock) -> No
     assert parked.headers[REASON] == "x" * 1000
 
 
+class SilentError(Exception):
+    """What cannot be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "error, reason",
+    [
+        (FileNotFoundError("caf\udce9.txt"), r"caf\udce9.txt"),
+        (SilentError(), "(SilentError cannot be shown)"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("retry", [None, FIVE], ids=["no retry", "retry"])
+async def test_a_failure_is_told_whatever_it_says(
+    work: Work, clock: TurnedClock, error: Exception, reason: str, retry: Retry | None
+) -> None:
+    await work.fail(always(error), retry)
+    await work.publish()
+    await clock.advance(LONG)
+    (parked,) = await work.parked()
+    assert (parked.headers[REASON], len(work.attempts)) == (reason, 1 if retry is None else 5)
+
+
+async def test_a_message_whose_headers_leave_no_room_for_more_is_parked_without_them(
+    work: Work, clock: TurnedClock
+) -> None:
+    await work.fail(always(GoneError("no room")), None)
+    await work.publish(b"body", properties=Properties(headers={"all": "x" * 130_950}))
+    await clock.advance(1)
+    (parked,) = await work.parked()
+    assert (parked.body, parked.routing_key) == (b"body", work.queue.name)
+    assert "all" not in parked.headers
+    reason = "(parked without its own headers, with which it cannot be stored) no room"
+    assert (parked.headers[REASON], parked.headers[QUEUE]) == (reason, work.queue.name)
+
+
 async def test_replicas_count_together(work: Work, clock: TurnedClock) -> None:
     for _ in range(3):
         await work.fail(always(GoneError()), FIVE)

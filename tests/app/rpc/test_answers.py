@@ -229,6 +229,37 @@ def test_a_remote_error_passes_as_it_is() -> None:
     assert RemoteErrors().code_of(RemoteError("sold_out", "of tea")) == ("sold_out", "of tea")
 
 
+class SilentError(NoSuchPriceError):
+    """What cannot be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "error, told",
+    [
+        (RemoteError("c", 5), ("c", "5")),  # type: ignore[arg-type]
+        (RemoteError("caf\udce9", "caf\udce9"), ("caf\\udce9", "caf\\udce9")),
+        (RemoteError("c" * 200_000, "m" * 200_000), ("c" * 255, "m" * 65_536)),
+        (NoSuchPriceError("caf\udce9"), ("price", "caf\\udce9")),
+        (SilentError(1, 2), ("price", "(SilentError cannot be shown)")),
+        (PayloadError("caf\udce9"), ("bad_request", "caf\\udce9")),
+    ],
+    ids=["no text", "no characters", "long", "registered", "silent", "request"],
+)
+async def test_an_error_is_told_whatever_it_is_made_of(
+    client: RpcClient, worker: Pool, queue: str, error: Exception, told: tuple[str, str]
+) -> None:
+    errors = RemoteErrors()
+    errors.register(NoSuchPriceError, "price")
+    call = asyncio.create_task(client.call(b"", routing_key=queue))
+    assert await answer_error(worker, await taken(worker, queue), error, errors)
+    with pytest.raises(RemoteError) as caught:
+        await call
+    assert (caught.value.code, caught.value.message) == told
+
+
 def test_an_unreadable_request_is_a_bad_request_with_its_reason() -> None:
     assert RemoteErrors().code_of(PayloadError("no name")) == ("bad_request", "no name")
 

@@ -1,6 +1,7 @@
 """Endpoints answer, and callers learn of failures, as applications declare them."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -13,6 +14,7 @@ from hopmq.app import (
     PayloadError,
     RemoteError,
     Router,
+    Serialization,
 )
 
 
@@ -124,3 +126,34 @@ async def test_endpoints_of_a_router_have_its_prefix(
     async with app:
         assert await app.request(f"{name}.double", 21, returns=int) == 42
     await other.delete_queue(f"{name}.double")
+
+
+class Unnameable:
+    """A format that no property has room for."""
+
+    content_type = "application/" + "x" * 300
+
+    def encode(self, value: object, /) -> bytes:
+        return b"1"
+
+    def decoder(self, type_: object, /) -> Callable[[bytes], object]:
+        return lambda body: body
+
+
+async def test_an_answer_that_cannot_be_sent_is_told_to_the_caller(
+    amqp_url: str, name: str
+) -> None:
+    format_ = Unnameable()
+    app = App(amqp_url, serialization=Serialization(format_), request_timeout=20)
+    calls = 0
+
+    @app.endpoint(name, content_type=format_.content_type)
+    async def quote(body: bytes) -> int:
+        nonlocal calls
+        calls += 1
+        return 1
+
+    async with app:
+        with pytest.raises(RemoteError, match="internal"):
+            await app.request(name, b"")
+    assert calls == 1
