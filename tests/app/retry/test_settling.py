@@ -238,7 +238,7 @@ class SilentError(Exception):
 @pytest.mark.parametrize(
     "error, reason",
     [
-        (FileNotFoundError("caf\udce9.txt"), r"caf\udce9.txt"),
+        (FileNotFoundError("tea\udce9.txt"), r"tea\udce9.txt"),
         (SilentError(), "(SilentError cannot be shown)"),
     ],
     ids=repr,

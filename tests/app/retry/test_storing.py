@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from app.retry.work import Work, always
-from hopmq import Message, Pool, PublishNackedError, PublishUnknownError, UsageError
+from hopmq import (
+    Message,
+    Pool,
+    Properties,
+    PublishNackedError,
+    PublishUnknownError,
+    UsageError,
+)
 from hopmq.app.retry import Constant, Failures, Park, Retry, RetryAfter
 from hopmq.app.retry.ladder import END, exchange_of
 from hopmq.core.pending import Receipt
@@ -67,10 +74,22 @@ async def test_it_may_come_twice_where_nobody_knows(work: Work, clock: TurnedClo
     assert len(await work.parked()) == 1
 
 
-async def test_what_can_never_be_published_is_given_back_after_a_pause(
+async def test_what_can_never_be_published_is_parked_without_its_headers(
     work: Work, clock: TurnedClock
 ) -> None:
-    unreliable: Any = Unreliable(work.pool, clock, UsageError("no"), UsageError("no"))
+    unreliable: Any = Unreliable(work.pool, clock, UsageError("no"))
+    await work.fail(always(Park()), RETRY, pool=unreliable)
+    await work.publish(properties=Properties(headers={"shop": 3}))
+    await clock.advance(3)
+    (parked,) = await work.parked()
+    assert "shop" not in parked.headers
+    assert len(work.attempts) == 1
+
+
+async def test_what_cannot_be_parked_even_so_is_given_back_after_a_pause(
+    work: Work, clock: TurnedClock
+) -> None:
+    unreliable: Any = Unreliable(work.pool, clock, *[UsageError("no")] * 4)
     await work.fail(always(Park()), RETRY, pool=unreliable)
     begin = clock.time()
     await work.publish()

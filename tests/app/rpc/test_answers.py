@@ -240,11 +240,11 @@ class SilentError(NoSuchPriceError):
     "error, told",
     [
         (RemoteError("c", 5), ("c", "5")),  # type: ignore[arg-type]
-        (RemoteError("caf\udce9", "caf\udce9"), ("caf\\udce9", "caf\\udce9")),
+        (RemoteError("tea\udce9", "tea\udce9"), ("tea\\udce9", "tea\\udce9")),
         (RemoteError("c" * 200_000, "m" * 200_000), ("c" * 255, "m" * 65_536)),
-        (NoSuchPriceError("caf\udce9"), ("price", "caf\\udce9")),
+        (NoSuchPriceError("tea\udce9"), ("price", "tea\\udce9")),
         (SilentError(1, 2), ("price", "(SilentError cannot be shown)")),
-        (PayloadError("caf\udce9"), ("bad_request", "caf\\udce9")),
+        (PayloadError("tea\udce9"), ("bad_request", "tea\\udce9")),
     ],
     ids=["no text", "no characters", "long", "registered", "silent", "request"],
 )
