@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-_LOOKS = 200
+_LOOKS = 2000
 
 
 @asynccontextmanager

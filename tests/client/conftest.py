@@ -14,7 +14,7 @@ from client.proxy import Proxy
 from conftest import RunningBroker
 from hopmq import Channel, Connection
 
-TIME_LIMIT = 30.0
+TIME_LIMIT = 60.0
 """Seconds for one test; a loaded machine included."""
 
 

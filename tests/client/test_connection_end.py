@@ -110,8 +110,8 @@ async def test_close_is_prompt_when_something_else_comes_before_the_answer(
     handle = channel.publish_nowait(b"", routing_key=queue)
     await until_ready(other, queue, 1)
     proxy.answers.release()
-    async with asyncio.timeout(4):
-        await proxied.close()
+    async with asyncio.timeout(20):
+        await proxied.close(timeout=60)
     assert handle.done()
 
 

@@ -103,6 +103,7 @@ async def test_closing_by_an_operator_is_the_reason_told(
 async def blocked(rabbitmq: RabbitMQ, connection: Connection) -> asyncio.Task[Receipt]:
     """Raise an alarm; return, once the connection is blocked, the publish that met it."""
     await asyncio.to_thread(rabbitmq.evaluate, ALARM)
+    await (await hopmq.connect(rabbitmq.url)).close()  # told of it behind those that are there
     channel = await connection.channel()
     first = asyncio.create_task(channel.publish(b"", routing_key="nowhere"))
     while not connection.is_blocked:  # RabbitMQ says so at the first publish that it leaves unread

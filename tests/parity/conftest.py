@@ -17,7 +17,7 @@ from parity.driver import Peer
 from parity.peers import Peers
 from parity.policies import Policies
 
-TIME_LIMIT = 30.0
+TIME_LIMIT = 60.0
 """Seconds for one test; a loaded machine included."""
 
 RELEASES = ("3.10", "4.0", "4.3")

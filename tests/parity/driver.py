@@ -22,7 +22,7 @@ from parity.closed import Closed, Dropped
 T = TypeVar("T")
 FrameT = TypeVar("FrameT", bound=Frame)
 
-PATIENCE = 10.0
+PATIENCE = 20.0
 """Seconds that any single answer may take, on a loaded machine."""
 
 CAPABILITIES: FieldTable = {

@@ -12,7 +12,7 @@ T = TypeVar("T")
 INTERVAL = 0.01
 """Seconds between two looks."""
 
-WITHIN = 10.0
+WITHIN = 20.0
 """Seconds after which the broker is taken not to do it."""
 
 

@@ -16,7 +16,7 @@ from hopmq.resilience import Constant
 from leftovers import nothing_left_behind
 from time_limits import limit
 
-TIME_LIMIT = 30.0
+TIME_LIMIT = 60.0
 """Seconds for one test; a loaded machine included."""
 
 QUICKLY = Recovery(backoff=Constant(0.01), refusal_delay=0.01)

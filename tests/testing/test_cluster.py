@@ -9,7 +9,7 @@ import pytest
 
 import hopmq
 from brokers.selection import BrokerChoice, chosen_clusters
-from hopmq import Connection, Queue
+from hopmq import Queue
 from hopmq.errors import InternalBrokerError, UsageError
 from hopmq.testing import BrokerError, ClusterNode, RabbitMQCluster
 
@@ -114,25 +114,22 @@ async def test_the_connections_of_one_node_are_closed(cluster: RabbitMQCluster) 
     await second.close()
 
 
-async def blocked(connection: Connection, *, expected: bool) -> None:
-    """Wait until a connection is blocked, or is not any more."""
-    while connection.is_blocked != expected:
-        await asyncio.sleep(0.02)
-
-
 async def test_a_memory_alarm_of_one_node_blocks_publishers_at_all(
     cluster: RabbitMQCluster, name: str
 ) -> None:
     async with hopmq.connect(cluster.urls[1]) as connection, connection.channel() as channel:
         await connection.declare_queue(name)
         await asyncio.to_thread(cluster.nodes[0].set_memory_alarm)
+        publishes = []
         try:
-            publish = asyncio.ensure_future(channel.publish(b"", routing_key=name, timeout=60))
-            await blocked(connection, expected=True)
+            while not connection.is_blocked:  # the other nodes hear of it in their own time
+                publish = channel.publish(b"", routing_key=name, timeout=60)
+                publishes.append(asyncio.ensure_future(publish))
+                await asyncio.sleep(0.02)
         finally:
             await asyncio.to_thread(cluster.nodes[0].clear_memory_alarm)
-        await blocked(connection, expected=False)
-        await publish
+        await asyncio.gather(*publishes)
+        assert not connection.is_blocked
 
 
 @pytest.mark.skipif(not CAN_PART, reason="needs root and nft")
