@@ -1,36 +1,46 @@
 """For operators: what is parked, and back to work or away with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 from weakref import WeakValueDictionary
 
 from hopmq.app import header_names as names
 from hopmq.app.messaging import Messaging
-from hopmq.app.retry.aside import give_back
 from hopmq.app.retry.copies import copied, forgiven
 from hopmq.app.retry.ladder import END, topology_of, way_to
 from hopmq.app.retry.parked import Parked, id_of, parked_of, parked_queue
 from hopmq.app.topology import Topology
 from hopmq.client.channel import Channel
+from hopmq.client.consumer import Consumer
 from hopmq.client.message import Message
 from hopmq.entities import Exchange, Queue, name_of
 from hopmq.errors import ResourceLockedError, UsageError
 
 _Messages: TypeAlias = list[Message]
+_Looks: TypeAlias = list[_Messages]
 
-_AT_ONCE: Final = 100
-"""Messages that are fetched by one look."""
+_FIRST_LOOK: Final = 200
+_LARGEST_LOOK: Final = 65_535
+"""Messages that are taken at once: as many as are in hand already, up to the greatest prefetch."""
+_QUIET: Final = 1.0
+"""Seconds without a message after which it is asked whether there is another."""
 _PAUSE: Final = 0.1
 """Seconds between attempts to be the one who works on a parking queue.
 
-Here and below time is the event loop's, since it is not the application that waits for it to pass.
+Here and elsewhere time is the event loop's, since it is not the application that waits for it to pass.
 """
-_FEW: Final = 25
+_FEW: Final = 32
+"""Messages that one command gives back, and commands that are under way.
+
+Before 4.0 RabbitMQ keeps no more than 32 messages of a command in their order (the keys of a small map), and
+of more than 32 commands that have not been carried out it puts those beyond together and turns them round
+(quorum queues, `quorum_commands_soft_limit`).
+"""
 _MOMENT: Final = 0.005
 _LOOKS: Final = 100
-"""How many messages are given back at a time, and how often it is looked whether they are there."""
+"""How often it is looked whether what was given back is there."""
 _EVERYTHING: Final = 1 << 62
 
 _locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
@@ -86,15 +96,15 @@ class Parking:
         """
         if limit < 0:
             raise UsageError(f"limit is 0 or more, not {limit!r}")
-        async with self._messages(limit) as messages:
-            return [parked_of(message) async for message in messages]
+        async with self._looks(limit) as looks:
+            return [parked_of(message) async for look in looks for message in look]
 
     async def show(self, parked_id: str) -> Parked | None:
         """Return a message and leave it there; None when it is not there."""
-        async with self._messages() as messages:
-            async for message in messages:
-                if id_of(message) == parked_id:
-                    return parked_of(message)
+        async with self._looks() as looks:
+            async for look in looks:
+                if named := _named(look, {parked_id}):
+                    return parked_of(named[0])
         return None
 
     async def requeue(self, *parked_ids: str) -> int:
@@ -109,51 +119,63 @@ class Parking:
             NotFoundError: The queue does not exist.
             PublishError: A copy was not stored; what it was made of is still parked.
         """
-        return await self._requeue(frozenset(parked_ids).__contains__, len(set(parked_ids)))
+        return await self._requeue(set(parked_ids))
 
     async def requeue_all(self) -> int:
         """Give everything back that is parked now; see `requeue`."""
-        return await self._requeue(_any, _EVERYTHING)
+        return await self._requeue(None)
 
     async def drop(self, *parked_ids: str) -> int:
         """Delete these messages; return how many there were."""
-        return await self._settle(frozenset(parked_ids).__contains__, len(set(parked_ids)))
+        wanted = set(parked_ids)
+        count = 0
+        async with self._looks() as looks:
+            async for look in looks:
+                named = _named(look, wanted)
+                _ack(named)
+                count += len(named)
+                if not wanted:
+                    break
+        return count
 
     async def drop_all(self) -> int:
         """Delete everything that is parked now; return how much it was."""
-        return await self._settle(_any, _EVERYTHING)
+        async with self._alone():
+            return await self._messaging.purge(self._parked)
 
     # --- inside --------------------------------------------------------------------------------
 
-    async def _requeue(self, is_wanted: Callable[[str], bool], most: int) -> int:
+    async def _requeue(self, wanted: set[str] | None) -> int:
+        """Requeue what is called by one of these names, or everything."""
         if self._exchange is None:
             await self._messaging.declare_queue(self.queue, passive=True)
             way = topology_of(()) + Topology(bindings=(way_to(self.queue),))
             await way.declare(self._messaging)
-        return await self._settle(is_wanted, most, requeues=True)
-
-    async def _settle(
-        self, is_wanted: Callable[[str], bool], most: int, *, requeues: bool = False
-    ) -> int:
         count = 0
-        async with self._messages() as messages:
-            async for message in messages:
-                if not is_wanted(id_of(message)):
-                    continue
-                if requeues:
-                    await self._publish(message)
-                message.ack()
-                count += 1
-                if count == most:
+        async with self._looks() as looks, self._messaging.channel() as way_back:
+            async for look in looks:
+                chosen = look if wanted is None else _named(look, wanted)
+                await self._publish(way_back, chosen)
+                count += len(chosen)
+                if wanted is not None and not wanted:
                     break
         return count
 
-    async def _publish(self, message: Message) -> None:
+    async def _publish(self, channel: Channel, messages: _Messages) -> None:
+        """Publish copies, and acknowledge what they are copies of as far as they are stored."""
+        copies = (self._publish_copy(channel, each) for each in messages)
+        outcomes = await asyncio.gather(*copies, return_exceptions=True)
+        errors = [each for each in outcomes if each is not None]
+        _ack(each for each, error in zip(messages, outcomes, strict=True) if error is None)
+        if errors:
+            raise errors[0]
+
+    async def _publish_copy(self, channel: Channel, message: Message) -> None:
         headers = forgiven(message.headers)
         headers.pop(names.QUEUE, None)
         if self._exchange is None:
             headers[names.DELAY_TO] = self.queue
-        await self._messaging.publish(
+        await channel.publish(
             message.body,
             exchange=self._exchange or END,
             routing_key=message.routing_key,
@@ -162,58 +184,75 @@ class Parking:
         )
 
     @asynccontextmanager
-    async def _messages(self, limit: int = _EVERYTHING) -> AsyncIterator[AsyncIterator[Message]]:
-        """Take what is parked now, one after the other; what is not settled goes back in the end."""
+    async def _looks(self, limit: int = _EVERYTHING) -> AsyncIterator[AsyncIterator[_Messages]]:
+        """Take what is parked now, some at a time; what is not settled goes back in the end."""
         async with (
             self._alone(),
             self._messaging.channel(confirms=False, consuming=True) as channel,
         ):
-            taken: _Messages = []
+            taken: _Looks = []
             try:
                 yield self._taking(channel, taken, min(limit, await self.count()))
                 await self._take_all_that_came_back(channel, taken)
                 await self._return_in_order(taken)
             finally:
-                for message in taken:
-                    give_back(message)
+                for portion in _portions(taken):
+                    _give_back(portion)
 
     async def _taking(
-        self, channel: Channel, taken: _Messages, limit: int
-    ) -> AsyncIterator[Message]:
+        self, channel: Channel, taken: _Looks, limit: int
+    ) -> AsyncIterator[_Messages]:
         while limit > 0:
-            found = await self._next(channel, min(_AT_ONCE, limit))
-            taken[:] = [each for each in taken if not each.settled]
-            taken.extend(found)
-            limit -= len(found)
-            for message in found:
-                yield message
-            if not found:
+            taken[:] = filter(None, map(_unsettled, taken))
+            look = await self._look(channel, taken, limit)
+            if not look:
                 return
+            limit -= len(look)
+            yield look
 
-    async def _take_all_that_came_back(self, channel: Channel, taken: _Messages) -> None:
+    async def _take_all_that_came_back(self, channel: Channel, taken: _Looks) -> None:
         """Take what earlier looks have given back, to the last one.
 
         What comes back to a quorum queue lines up before the rest, but behind what came back before.
         Whoever gives back a part of that would turn their order round.
         """
-        while taken and taken[-1].redelivered:
-            found = await self._next(channel, _AT_ONCE)
-            if not found:
-                return
-            taken.extend(found)
+        look = taken[-1] if taken else []
+        while look and look[-1].redelivered:
+            look = await self._look(channel, taken)
 
-    async def _return_in_order(self, taken: _Messages) -> None:
-        """Give back what was not settled, a few at a time.
+    async def _look(self, channel: Channel, taken: _Looks, limit: int = _LARGEST_LOOK) -> _Messages:
+        """Take as many as are `taken` already, up to `limit`; fewer when there are no more."""
+        look: _Messages = []
+        count = max(_FIRST_LOOK, sum(map(len, taken)))
+        count = min(count, limit, _LARGEST_LOOK, await self.count())
+        if not count:
+            return look
+        taken.append(look)
+        await channel.set_prefetch(count)
+        async with channel.consume(self._parked) as consumer:
+            while len(look) < count:
+                message = await self._arriving(channel, consumer)
+                if message is None:
+                    break
+                look.append(message)
+        return look
 
-        Of more than 32 commands that have not been carried out, RabbitMQ puts those beyond together and
-        turns them round (quorum queues, `quorum_commands_soft_limit`).
-        """
-        unsettled = [each for each in taken if not each.settled]
-        while unsettled:
-            some, unsettled = unsettled[:_FEW], unsettled[_FEW:]
-            ready = await self.count() + len(some)
-            for message in some:
-                give_back(message)
+    async def _arriving(self, channel: Channel, consumer: Consumer) -> Message | None:
+        """Return the next message; None when others have taken those that were counted."""
+        try:
+            async with asyncio.timeout(_QUIET):
+                return await anext(consumer)
+        except TimeoutError:
+            return await channel.get(self._parked)
+
+    async def _return_in_order(self, taken: _Looks) -> None:
+        """Give back what was not settled, as much at a time as keeps its order."""
+        portions = _portions(taken)
+        while portions:
+            some, portions = portions[:_FEW], portions[_FEW:]
+            ready = await self.count() + sum(map(len, some))
+            for portion in some:
+                _give_back(portion)
             await self._until_ready(ready)
 
     async def _until_ready(self, count: int) -> None:
@@ -221,10 +260,6 @@ class Parking:
             if await self.count() >= count:
                 return
             await asyncio.sleep(_MOMENT)
-
-    async def _next(self, channel: Channel, count: int) -> _Messages:
-        gets = (channel.get(self._parked) for _ in range(count))
-        return [each for each in await asyncio.gather(*gets) if each is not None]
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -253,6 +288,36 @@ class Parking:
             await asyncio.sleep(_PAUSE)
 
 
-def _any(parked_id: str) -> bool:
-    del parked_id
-    return True
+def _named(messages: _Messages, wanted: set[str]) -> _Messages:
+    """Return those that are called by one of these names, and strike the names out."""
+    named: _Messages = []
+    for message in messages:
+        name = id_of(message)
+        if name in wanted:
+            wanted.remove(name)
+            named.append(message)
+    return named
+
+
+def _unsettled(messages: _Messages) -> _Messages:
+    return [each for each in messages if not each.settled]
+
+
+def _ack(messages: Iterable[Message]) -> None:
+    for message in messages:
+        if not message.settled:
+            message.ack()
+
+
+def _portions(taken: _Looks) -> _Looks:
+    """Divide what is not settled into what one command gives back: of one look, and a few."""
+    return [
+        look[start : start + _FEW]
+        for look in map(_unsettled, taken)
+        for start in range(0, len(look), _FEW)
+    ]
+
+
+def _give_back(portion: _Messages) -> None:
+    """Give back a portion, after all before it."""
+    portion[-1].nack(multiple=True)

@@ -1,16 +1,20 @@
 """Parked messages: looked at in place, given back as if they had never failed, or dropped."""
 
 import asyncio
+import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 import hopmq
 from app.retry.work import Work, always
-from hopmq import Pool
+from hopmq import Pool, Queue
+from hopmq.app import retry
 from hopmq.app.header_names import ATTEMPTS, ERROR, EXCHANGE, FIRST_FAILED, PARKED_ID, QUEUE, REASON
 from hopmq.app.retry import Park, Parking, Retry
-from hopmq.errors import NotFoundError, ResourceLockedError
+from hopmq.entities import QueueInfo
+from hopmq.errors import NotFoundError, PublishReturnedError, ResourceLockedError
 from hopmq.wire import Properties
 
 NO_RETRY = Retry(attempts=1)
@@ -49,6 +53,47 @@ async def test_looking_leaves_everything_in_place(real_work: Work) -> None:
     assert await parking.show("nobody") is None
     assert [each.body for each in await parking.list(200)] == bodies
     assert await parking.count() == 150
+
+
+async def test_many_are_looked_at_by_few_requests(
+    real_work: Work, amqp_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    parked = f"{real_work.queue.name}.parked"
+    await real_work.pool.declare_queue(Queue.quorum(parked))
+    await real_work.pool.publish_many(map(str.encode, map(str, range(500))), routing_key=parked)
+    with caplog.at_level(logging.DEBUG, "hopmq.wire"):
+        async with Pool(amqp_url) as pool:
+            parking = Parking(pool, real_work.queue)
+            last = (await parking.list(500))[-1]
+            caplog.clear()
+            assert await parking.show(last.id) is not None
+    methods = [each for each in caplog.messages if " > Basic." in each or " > Queue." in each]
+    assert 10 < len(methods) < 100  # an embedded broker's answers are among them
+
+
+async def test_who_is_cancelled_keeps_nothing_in_hand(real_work: Work, amqp_url: str) -> None:
+    bodies = [b"%d" % number for number in range(50)]
+    await park(real_work, *bodies)
+    async with Overcounting(amqp_url) as pool:
+        looking = asyncio.create_task(Parking(pool, real_work.queue).list())
+        parking = Parking(real_work.pool, real_work.queue)
+        await until_there_are(parking, 0)
+        looking.cancel()
+        await asyncio.wait([looking], timeout=10)
+        assert looking.cancelled()
+        await until_there_are(parking, 50)
+        assert [each.body for each in await parking.list()] == bodies
+
+
+async def test_what_others_have_taken_meanwhile_is_not_waited_for(
+    real_work: Work, amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await park(real_work, b"1", b"2")
+    monkeypatch.setattr(retry.parking, "_QUIET", 0.1)
+    async with Overcounting(amqp_url) as pool:
+        parking = Parking(pool, real_work.queue)
+        assert [each.body for each in await parking.list()] == [b"1", b"2"]
+        assert await parking.requeue_all() == 2
 
 
 async def test_looking_often_costs_no_message(real_work: Work) -> None:
@@ -167,6 +212,28 @@ async def test_without_its_queue_nothing_is_requeued(real_work: Work) -> None:
     assert await parking.count() == 1
 
 
+async def test_what_was_requeued_is_parked_no_more_when_another_copy_is_not_stored(
+    real_work: Work, name: str
+) -> None:
+    pool, queue = real_work.pool, real_work.queue
+    await park(real_work)
+    entrance = await pool.declare_exchange(f"{name}-entrance", "fanout")
+    await pool.bind(f"{queue.name}.parked", entrance)
+    orders = await pool.declare_exchange(f"{name}-orders", "topic")
+    await pool.bind(queue, orders, "order.#")
+    for key in ("order.1", "nowhere", "order.2"):
+        await pool.publish(key.encode(), exchange=entrance, routing_key=key)
+    parking = Parking(pool, queue, exchange=orders)
+    with pytest.raises(PublishReturnedError):
+        await parking.requeue_all()
+    assert [each.body for each in await parking.list()] == [b"nowhere"]
+    await real_work.fail(lambda message, attempt: None, NO_RETRY, concurrency=1)
+    await real_work.until(2)
+    assert [each.body for each in real_work.attempts] == [b"order.1", b"order.2"]
+    for exchange in (entrance, orders):
+        await pool.delete_exchange(exchange)
+
+
 async def test_a_handlers_own_reason_is_kept(real_work: Work) -> None:
     error = Park("sold out")
     error.__cause__ = KeyError("item")  # as `raise Park("sold out") from ...` does
@@ -175,3 +242,18 @@ async def test_a_handlers_own_reason_is_kept(real_work: Work) -> None:
     await real_work.until(1)
     (parked,) = await Parking(real_work.pool, real_work.queue).list()
     assert (parked.reason, parked.error, parked.attempts) == ("sold out", "KeyError", 1)
+
+
+class Overcounting(Pool):
+    """Tells of a message more than there is, as when another takes one right after the count."""
+
+    async def declare_queue(self, queue: Queue | str, *, passive: bool = False) -> QueueInfo:
+        """See `Pool`."""
+        info = await super().declare_queue(queue, passive=passive)
+        return replace(info, message_count=info.message_count + 1)
+
+
+async def until_there_are(parking: Parking, count: int) -> None:
+    """Wait until as many are parked and in nobody's hand."""
+    while await parking.count() != count:
+        await asyncio.sleep(0.01)
