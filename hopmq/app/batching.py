@@ -29,7 +29,8 @@ class Batch(Value):
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
-        if self.size < 1:
+        size: object = self.size
+        if not isinstance(size, int) or size < 1:
             raise DeclarationError(f"a batch has at least one message, not {self.size!r}")
         if not self.seconds >= 0:
             raise DeclarationError(f"a batch waits for 0 seconds or more, not {self.seconds!r}")

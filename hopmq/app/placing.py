@@ -94,11 +94,6 @@ def exchange_of(exchange: Exchange | str | None) -> Exchange | None:
     return Exchange.topic(exchange) if isinstance(exchange, str) else exchange
 
 
-def keys_of(bindings: BindingKey | Iterable[BindingKey]) -> tuple[BindingKey, ...]:
-    """Return binding keys, given one or several."""
-    return (bindings,) if isinstance(bindings, str | Mapping) else tuple(bindings)
-
-
 def prefixed(queue: Queue, prefix: str) -> Queue:
     """Return a queue with something before its name."""
     return replace(queue, name=prefix + queue.name) if prefix else queue
@@ -107,6 +102,13 @@ def prefixed(queue: Queue, prefix: str) -> Queue:
 def _keys(exchange: Exchange, given: tuple[BindingKey, ...], queue: str) -> tuple[BindingKey, ...]:
     """Return the keys of bindings; without any given, what the type of the exchange means."""
     if given:
+        if exchange.type == "direct" and any(
+            isinstance(each, str) and has_parts(each) for each in given
+        ):
+            raise DeclarationError(
+                f"consumer of {queue!r}: a direct exchange compares whole keys, and words are named "
+                "in those of a topic exchange"
+            )
         return given
     if exchange.type == "headers":
         raise DeclarationError(

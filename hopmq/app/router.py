@@ -6,7 +6,6 @@ from typing import Any, Final, TypeVar
 from hopmq.app.batching import Batch
 from hopmq.app.context import ConsumeMiddleware
 from hopmq.app.declarations import (
-    ACK_POLICIES,
     AckPolicy,
     ConsumerDeclaration,
     EndpointDeclaration,
@@ -14,11 +13,18 @@ from hopmq.app.declarations import (
 from hopmq.app.declared import Declared, Hook
 from hopmq.app.errors import DeclarationError
 from hopmq.app.groups import Group
+from hopmq.app.option_checks import (
+    check_handling,
+    check_kinds,
+    check_partitioned,
+    check_queue,
+    checked_keys,
+    checked_middleware,
+)
 from hopmq.app.ordering import OrderBy, key_of
-from hopmq.app.placing import BindingKey, exchange_of, keys_of
+from hopmq.app.placing import BindingKey, exchange_of
 from hopmq.app.publisher import Publisher
 from hopmq.app.retry import Retry
-from hopmq.client.consuming import check_prefetch
 from hopmq.entities import Exchange, Queue, name_of
 from hopmq.typedefs import FieldTable
 
@@ -45,7 +51,7 @@ class Router:
             prefix: What stands before the names of queues and endpoints, such as `shop.`.
             middleware: What stands around every handler of this router, the first outermost.
         """
-        self.declared: Declared = Declared(prefix, tuple(middleware))
+        self.declared: Declared = Declared(prefix, checked_middleware(middleware))
 
     # --- declaring -----------------------------------------------------------------------------
 
@@ -92,8 +98,10 @@ class Router:
         Raises:
             DeclarationError: Options that do not go together.
         """
-        _check_queue(queue)
-        _check(ack, prefetch, concurrency)
+        check_queue(queue)
+        check_handling(ack, prefetch, concurrency)
+        check_kinds(retry=retry, batch=batch, group=group)
+        keys, around = checked_keys(bindings), checked_middleware(middleware)
         if batch is not None and order_by is not None:
             raise DeclarationError("a batch has messages of many keys: batch or order_by, not both")
         if batch is not None:
@@ -101,7 +109,7 @@ class Router:
         if order_by is not None:
             key_of(order_by)  # which raises what is wrong with it
         if group is not None and group.partitions is not None:
-            _check_partitioned(
+            check_partitioned(
                 concurrency=concurrency > 1 or None,
                 order_by=order_by,
                 batch=batch,
@@ -115,7 +123,7 @@ class Router:
                 function=function,
                 wanted_queue=queue,
                 exchange=exchange_of(exchange),
-                bindings=keys_of(bindings),
+                bindings=keys,
                 prefetch=prefetch,
                 concurrency=concurrency,
                 order_by=order_by,
@@ -123,7 +131,7 @@ class Router:
                 ack=ack,
                 batch=batch,
                 group=group,
-                middleware=tuple(middleware),
+                middleware=around,
                 priority=priority,
                 arguments=arguments,
             )
@@ -159,10 +167,11 @@ class Router:
         Raises:
             DeclarationError: Options that do not go together.
         """
-        _check_queue(queue)
-        _check(ack, prefetch, concurrency)
+        check_queue(queue)
+        check_handling(ack, prefetch, concurrency)
         if ack == "manual":
             raise DeclarationError("an endpoint acknowledges its requests: ack is auto or first")
+        around = checked_middleware(middleware)
 
         def declare(function: F) -> F:
             self.declared.endpoints.append(
@@ -173,7 +182,7 @@ class Router:
                     prefetch=prefetch,
                     concurrency=concurrency,
                     ack=ack,
-                    middleware=tuple(middleware),
+                    middleware=around,
                     content_type=content_type,
                 )
             )
@@ -230,30 +239,3 @@ class Router:
             UsageError: It is part of one already, or of itself.
         """
         self.declared.include(router.declared)
-
-
-def _check_queue(queue: object) -> None:
-    if callable(queue):
-        raise DeclarationError(
-            f"the decorator of {getattr(queue, '__name__', queue)!r} needs a queue: "
-            '@app.consumer("orders"), with parentheses'
-        )
-    if not isinstance(queue, Queue | str | None):
-        raise DeclarationError(f"a queue or its name is due, not {queue!r}")
-
-
-def _check(ack: str, prefetch: int, concurrency: int) -> None:
-    if ack not in ACK_POLICIES:
-        raise DeclarationError(f"ack is one of {', '.join(ACK_POLICIES)}, not {ack!r}")
-    check_prefetch(prefetch)
-    if concurrency < 1:
-        raise DeclarationError("concurrency is at least 1")
-
-
-def _check_partitioned(**given: object) -> None:
-    wrong = [f"{name}=" for name, value in given.items() if value is not None]
-    if wrong:
-        raise DeclarationError(
-            "of each partition of a group one message is handled at a time, in order: leave out "
-            + ", ".join(wrong)
-        )

@@ -22,19 +22,27 @@ def wanted_topology(
     """
     topology = Topology(exchanges=exchanges)
     names: Counter[str] = Counter()
+    queues: Counter[str] = Counter()
     for consumer in consumers:
         names[consumer.name] += 1
+        if consumer.place.queue.kind != "stream":  # whose messages go to each of its consumers
+            queues[consumer.place.queue.name] += 1
         topology += consumer.place.topology + failure_topology(consumer)
     for endpoint in endpoints:
         names[endpoint.name] += 1
+        queues[endpoint.queue.name] += 1
         topology += endpoint.topology
-    for name, count in names.items():
+    _check_single(queues, "declare one")
+    _check_single(names, "declare one, or give consumers of different queues a name= each")
+    return topology
+
+
+def _check_single(counts: Counter[str], advice: str) -> None:
+    for name, count in counts.items():
         if count > 1:
             raise DeclarationError(
-                f"{name!r} has {count} handlers, and a message would go to any of them: "
-                "declare one, or give consumers of different queues a name= each"
+                f"{name!r} has {count} handlers, and a message would go to any of them: {advice}"
             )
-    return topology
 
 
 def failure_topology(consumer: ConsumerDeclaration) -> Topology:
