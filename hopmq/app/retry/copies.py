@@ -70,6 +70,14 @@ def copied(message: Message, headers: FieldTable) -> Properties:
     )
 
 
+def is_copy(message: Message, queue: str) -> bool:
+    """Return whether a message was published again for this queue, and its headers tell of that.
+
+    Those of others came with it from elsewhere, as when a handler passes on what it was given.
+    """
+    return message.headers.get(names.QUEUE) == queue
+
+
 def failed(
     message: Message,
     error: BaseException,
@@ -89,8 +97,7 @@ def failed(
         first: When the first failed, in seconds since 1970; None when nobody knows.
         now: When this one did.
     """
-    headers = cleaned(message.headers)
-    headers.setdefault(names.EXCHANGE, message.exchange)
+    headers = _headers_of(message, queue)
     if first is not None:
         headers[names.FIRST_FAILED] = moment(first)
     return headers | {
@@ -108,16 +115,19 @@ def bare(headers: FieldTable, remark: str) -> dict[str, FieldValue]:
     return kept | {names.REASON: f"{remark}{kept[names.REASON]!s}"}
 
 
-def untried(message: Message, *, attempts: int, first: float | None) -> dict[str, FieldValue]:
+def untried(
+    message: Message, *, attempts: int, queue: str, first: float | None
+) -> dict[str, FieldValue]:
     """Return the headers of a message that comes again without having been tried.
 
     Args:
         message: As it was delivered.
         attempts: How many attempts have failed before.
+        queue: Where it came from.
         first: When the first of them did.
     """
-    headers = cleaned(message.headers)
-    headers.setdefault(names.EXCHANGE, message.exchange)
+    headers = _headers_of(message, queue)
+    headers[names.QUEUE] = queue
     if attempts:
         headers[names.ATTEMPTS] = attempts
         if first is not None:
@@ -157,6 +167,16 @@ def seconds_of(value: FieldValue) -> float | None:
 def count_of(value: FieldValue) -> int:
     """Return a count in a header; 0 when it is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _headers_of(message: Message, queue: str) -> dict[str, FieldValue]:
+    if is_copy(message, queue):
+        headers = cleaned(message.headers)
+    else:
+        headers = forgiven(message.headers)
+        headers.pop(names.EXCHANGE, None)
+    headers.setdefault(names.EXCHANGE, message.exchange)
+    return headers
 
 
 def _what_happened(error: BaseException) -> BaseException:

@@ -13,7 +13,7 @@ from hopmq.app.messaging import Messaging
 from hopmq.app.retry import native
 from hopmq.app.retry.aside import Aside, give_back
 from hopmq.app.retry.backoff import is_exact
-from hopmq.app.retry.copies import bare, count_of, failed, seconds_of, untried
+from hopmq.app.retry.copies import bare, count_of, failed, is_copy, seconds_of, untried
 from hopmq.app.retry.delays import Delays
 from hopmq.app.retry.ladder import LONGEST, Step, steps_of, topology_of
 from hopmq.app.retry.parked import parking_of
@@ -103,11 +103,16 @@ class Failures:
 
     def attempt_of(self, message: Message) -> int:
         """Return which attempt a delivery is, from 1; across restarts and replicas."""
-        headers = message.headers
-        before = count_of(headers.get(names.ATTEMPTS))
-        if self._is_native:
-            before += count_of(headers.get(native.DELIVERIES))
-        return before + 1
+        before = 0
+        if is_copy(message, self.queue.name):
+            before = count_of(message.headers.get(names.ATTEMPTS))
+        return before + self._returns(message) + 1
+
+    def _returns(self, message: Message) -> int:
+        """Return how often a queue that delays has had a message back."""
+        if not self._is_native or not message.redelivered:
+            return 0
+        return count_of(message.headers.get(native.DELIVERIES))
 
     def last_chance(self, message: Message) -> bool:
         """Return whether the broker would drop a message if its worker dies of it once more.
@@ -148,7 +153,7 @@ class Failures:
         now = self._clock.wall()
         first = self._first_failure(message, now)
         if isinstance(error, Postpone):
-            headers = untried(message, attempts=attempt - 1, first=first)
+            headers = untried(message, attempts=attempt - 1, queue=self.queue.name, first=first)
             await self._aside.delay(message, headers, min(error.seconds, LONGEST))
             return
         elapsed = 0.0 if first is None else max(0.0, now - first)
@@ -192,10 +197,11 @@ class Failures:
 
     def _first_failure(self, message: Message, now: float) -> float | None:
         """Return when the first attempt failed; None when nobody knows any more."""
-        told = seconds_of(message.headers.get(names.FIRST_FAILED))
-        if told is not None:
-            return told
-        if self._is_native and count_of(message.headers.get(native.DELIVERIES)):
+        if is_copy(message, self.queue.name):
+            told = seconds_of(message.headers.get(names.FIRST_FAILED))
+            if told is not None:
+                return told
+        if self._returns(message):
             return self._first_failed.get(message.message_id or "")
         return now
 

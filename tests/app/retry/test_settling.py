@@ -267,6 +267,29 @@ async def test_a_message_whose_headers_leave_no_room_for_more_is_parked_without_
     assert (parked.headers[REASON], parked.headers[QUEUE]) == (reason, work.queue.name)
 
 
+@pytest.mark.parametrize("backoff", [Exponential(1, 60), Constant(2)], ids=str)
+async def test_what_headers_tell_of_another_queue_does_not_count(
+    work: Work, clock: TurnedClock, backoff: Exponential | Constant
+) -> None:
+    passed_on = {
+        ATTEMPTS: 4,
+        FIRST_FAILED: datetime(2020, 1, 1, tzinfo=UTC),
+        QUEUE: "elsewhere",
+        EXCHANGE: "amq.topic",
+        "x-delivery-count": 4,
+        "shop": 3,
+    }
+    await work.fail(always(GoneError()), Retry(attempts=5, backoff=backoff))
+    await work.publish(properties=Properties(message_id="m", headers=passed_on))
+    await clock.advance(LONG)
+    assert [each.number for each in work.attempts] == [1, 2, 3, 4, 5]
+    (parked,) = await work.parked()
+    headers = parked.headers
+    assert (headers[ATTEMPTS], headers[QUEUE], headers[EXCHANGE]) == (5, work.queue.name, "")
+    assert headers[FIRST_FAILED] > datetime(2021, 1, 1, tzinfo=UTC)  # type: ignore[operator]
+    assert headers["shop"] == 3
+
+
 async def test_replicas_count_together(work: Work, clock: TurnedClock) -> None:
     for _ in range(3):
         await work.fail(always(GoneError()), FIVE)
