@@ -4,6 +4,7 @@ import asyncio
 import functools
 import inspect
 import itertools
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -183,6 +184,12 @@ def _on_loop(test: Callable[..., Awaitable[None]], loop: str) -> Callable[..., A
 
 
 # --- the run -----------------------------------------------------------------------------------
+
+
+def pytest_configure() -> None:
+    """Hear of interrupts, for programs under test to do so: who runs in the background does not."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:

@@ -1,8 +1,11 @@
 """The fixtures for pytest, as projects of others use them: under each plugin that runs such tests."""
 
+import re
 from collections.abc import Sequence
 
 import pytest
+
+from hopmq.broker.restart import _CLOSE_TIMEOUT
 
 pytest_plugins = ["pytester"]
 
@@ -16,6 +19,8 @@ ASYNCHRONOUS = """
 import asyncio
 
 import pytest
+
+from hopmq.broker.restart import _CLOSE_TIMEOUT
 
 import hopmq
 from hopmq.broker import Broker
@@ -91,6 +96,8 @@ import asyncio
 
 import pytest
 
+from hopmq.broker.restart import _CLOSE_TIMEOUT
+
 
 async def test_unmarked(amqp_broker, amqp_connection):
     assert amqp_broker.state.clock._loop is asyncio.get_running_loop()
@@ -160,9 +167,12 @@ def test_other_tests_get_a_broker_on_a_thread(
 ) -> None:
     pytester.makepyfile(BLOCKING)
     # pika leaves its sockets to the garbage collector when the connection is not closed.
-    result = run(pytester, options, "-W", "ignore::pytest.PytestUnraisableExceptionWarning")
+    ignoring = ("-W", "ignore::pytest.PytestUnraisableExceptionWarning")
+    result = run(pytester, options, *ignoring, "--durations=0", "-vv")
     result.assert_outcomes(passed=3)
-    assert result.duration < 10  # no client that has gone is waited for
+    ends = re.findall(r"(?m)^([\d.]+)s teardown ", result.stdout.str())
+    assert len(ends) == 3
+    assert max(map(float, ends)) < _CLOSE_TIMEOUT, "no client that has gone is waited for"
 
 
 def test_options_stand_in_a_marker_and_the_closest_one_counts(pytester: pytest.Pytester) -> None:

@@ -10,6 +10,9 @@ from hopmq import EncodeError, Exchange, Message, Pool, UsageError
 from hopmq.app.errors import CallNotSentError, CallTimeoutError, CallUnknownError, NoEndpointError
 from hopmq.app.rpc import RpcClient, answer
 
+ENOUGH = 50.0
+"""Seconds for a thousand calls at once, on a machine that has other things to do."""
+
 
 async def test_a_call_returns_the_reply(client: RpcClient, worker: Pool, queue: str) -> None:
     async with served(worker, queue, echo):
@@ -42,7 +45,8 @@ async def test_a_thousand_calls_share_a_channel_and_are_answered_in_any_order(
 
     async with served(worker, queue, gather, concurrency=1):
         bodies = [b"%d" % n for n in range(1000)]
-        replies = await asyncio.gather(*(client.call(body, routing_key=queue) for body in bodies))
+        calls = (client.call(body, routing_key=queue, timeout=ENOUGH) for body in bodies)
+        replies = await asyncio.gather(*calls)
     assert [reply.body for reply in replies] == bodies
     assert pool.statistics().borrowed == 1
 

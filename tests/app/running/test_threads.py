@@ -28,8 +28,13 @@ async def test_no_more_functions_run_at_once_than_there_may_be() -> None:
 async def test_a_thread_that_is_idle_is_used_again() -> None:
     threads = HandlerThreads(4, "test")
     loop = asyncio.get_running_loop()
-    names = {await loop.run_in_executor(threads, threading.get_ident) for _ in range(20)}
-    assert len(names) <= 2  # a thread is idle a moment after its result is there
+    idents = set()
+    for _ in range(20):
+        idents.add(await loop.run_in_executor(threads, threading.get_ident))
+        # It is idle a moment after its result is there, which nothing tells.
+        assert await asyncio.to_thread(threads._idle.acquire, timeout=20)
+        threads._idle.release()
+    assert len(idents) == 1
     threads.shutdown()
 
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from faults.ends import soon, start
+from faults.links import hurried
 from hopmq.broker import Broker
 from hopmq.errors import (
     ConnectionClosed,
@@ -92,7 +93,7 @@ async def test_giving_up_ends_everything_that_waits(embedded: Broker) -> None:
 async def test_a_broker_that_never_comes_back_is_given_up_when_the_time_is_over(
     embedded: Broker,
 ) -> None:
-    policy = {"backoff": GiveUpAfter(Exponential(0.01, 0.05), seconds=0.2)}
+    policy = {"backoff": GiveUpAfter(Exponential(0.01, 0.05), seconds=0.6)}
     async with recovering(embedded.url, policy=policy) as witness:
         await embedded.stop(abrupt=True)
         error = await soon(witness.connection.wait_closed())
@@ -110,11 +111,14 @@ async def test_not_trying_at_all_says_what_ended_the_link(embedded: Broker, faul
 
 
 async def test_a_request_waits_for_a_recovery_as_long_as_for_an_answer(embedded: Broker) -> None:
-    async with recovering(embedded.url, request_timeout=0.1) as witness:
+    async with recovering(embedded.url) as witness:
         channel = await witness.connection.channel()
         await embedded.stop(abrupt=True)
         await soon(witness.until(Recovering))
-        with pytest.raises(RequestTimeoutError, match="not sent"):
+        with (
+            hurried(witness.connection, 0.1),
+            pytest.raises(RequestTimeoutError, match="not sent"),
+        ):
             await soon(channel.declare_queue("q"))
         await embedded.start()
         await soon(witness.until(Recovered))
