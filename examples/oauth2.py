@@ -50,9 +50,9 @@ class ClientCredentials:
 
 
 async def stand_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer as a token endpoint does; its tokens are good for a second."""
+    """Answer as a token endpoint does; its tokens are good for two seconds."""
     await reader.readuntil(b"\r\n\r\n")
-    body = json.dumps({"access_token": "guest", "token_type": "Bearer", "expires_in": 1})
+    body = json.dumps({"access_token": "guest", "token_type": "Bearer", "expires_in": 2})
     writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
     await writer.drain()
     writer.close()

@@ -14,7 +14,7 @@ import hopmq
 SOURCE = {"PYTHONPATH": str(Path(hopmq.__file__).parents[1])}
 """Has a program import the package that is tested."""
 
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 """Seconds that a program has to end when it is told to."""
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Coroutine
@@ -16,6 +15,7 @@ import httpx
 import hopmq
 from examples.programs import Program
 from hopmq.app import Parked, Parking
+from hopmq.testing.ports import free_ports
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples/order_service"
 SHOP = "shop"
@@ -40,19 +40,11 @@ async def until(condition: Callable[[], Coroutine[Any, Any, bool]], what: str) -
         raise AssertionError(f"not within {PATIENCE:g} seconds: {what}") from None
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 class Service:
     """The three programs, and what can be seen of them from outside."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        port = free_port()
+        (port,) = free_ports(1)
         self._database = folder / "shop.sqlite"
         self._environment = {
             "AMQP_URL": url,

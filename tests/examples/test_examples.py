@@ -15,7 +15,7 @@ import hopmq
 from examples.programs import SOURCE
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
-TIMEOUT = 30.0
+TIMEOUT = 120.0
 
 EXPECTED = {
     "hello": r"received hello",
