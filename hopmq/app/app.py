@@ -132,7 +132,7 @@ class App(Router, Outbound):
         return wanted_topology(
             tuple(self.declared.all_consumers()),
             tuple(self.declared.all_endpoints()),
-            self.declared.all_exchanges(),
+            self.declared.all_destinations(),
         )
 
     @property
@@ -153,7 +153,9 @@ class App(Router, Outbound):
         """Connect, declare, call what is to be called at the start, and consume. Idempotent.
 
         Args:
-            consume: False for a process that only publishes and asks.
+            consume: False for a process that only publishes and asks. It declares all the same,
+                so that what it publishes waits for the first process that consumes; but for
+                queues that are exclusive or go with their consumers.
 
         Raises:
             DeclarationError: A handler or a dependency cannot work as it is declared.
@@ -314,15 +316,16 @@ class App(Router, Outbound):
             RunSettings(
                 app=self,
                 source=self._source,
-                consumers=tuple(self.declared.all_consumers()) if consume else (),
-                endpoints=tuple(self.declared.all_endpoints()) if consume else (),
-                exchanges=self.declared.all_exchanges(),
+                consumers=tuple(self.declared.all_consumers()),
+                endpoints=tuple(self.declared.all_endpoints()),
+                destinations=self.declared.all_destinations(),
                 hooks=Hooks(self.declared),
                 publish_middleware=self._publish_middleware,
                 serialization=self.serialization,
                 errors=self.errors,
                 overrides=dict(self.overrides),
                 clock=self.clock,
+                consumes=consume,
                 declares=self._declares,
                 threads=self._threads,
                 request_timeout=self._request_timeout,

@@ -6,7 +6,7 @@ from typing import Any
 from hopmq.app.context import ConsumeMiddleware
 from hopmq.app.declarations import ConsumerDeclaration, EndpointDeclaration
 from hopmq.app.sending import Outlet
-from hopmq.entities import Exchange
+from hopmq.app.topology import Topology
 from hopmq.errors import UsageError
 
 Hook = Callable[[], Any]
@@ -21,7 +21,7 @@ class Declared:
         middleware: What stands around its handlers, and around those of inner routers.
         consumers: Its consumers.
         endpoints: Its endpoints.
-        exchanges: Where its publishers publish to.
+        destinations: What its publishers publish to.
         startup: What is called at the start.
         shutdown: What is called at the end.
         outlet: Where its publishers find the application.
@@ -33,7 +33,7 @@ class Declared:
         self.middleware: tuple[ConsumeMiddleware, ...] = middleware
         self.consumers: list[ConsumerDeclaration] = []
         self.endpoints: list[EndpointDeclaration] = []
-        self.exchanges: list[Exchange] = []
+        self.destinations: list[Topology] = []
         self.startup: list[Hook] = []
         self.shutdown: list[Hook] = []
         self.outlet: Outlet = Outlet()
@@ -62,10 +62,9 @@ class Declared:
         for each in (*self.endpoints, *inner):
             yield each.within(self.prefix, self.middleware)
 
-    def all_exchanges(self) -> tuple[Exchange, ...]:
-        """Return where publishers publish to."""
-        inner = (each for declared in self._inner for each in declared.all_exchanges())
-        return (*self.exchanges, *inner)
+    def all_destinations(self) -> tuple[Topology, ...]:
+        """Return what publishers publish to."""
+        return tuple(each for declared in self.steps() for each in declared.destinations)
 
     def steps(self) -> "Iterator[Declared]":
         """Yield this and all inner ones, in the order in which their hooks are called at the start."""

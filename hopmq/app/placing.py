@@ -94,6 +94,18 @@ def exchange_of(exchange: Exchange | str | None) -> Exchange | None:
     return Exchange.topic(exchange) if isinstance(exchange, str) else exchange
 
 
+def destination(exchange: Exchange | str) -> Topology:
+    """Return what a publisher to an exchange needs; the default exchange is there.
+
+    A mere name stands for a topic exchange, or for whatever has that name already.
+    """
+    if isinstance(exchange, Exchange):
+        return Topology(exchanges=(exchange,))
+    if not exchange:
+        return Topology()
+    return Topology(exchanges=(Exchange.topic(exchange),), as_found=frozenset({exchange}))
+
+
 def prefixed(queue: Queue, prefix: str) -> Queue:
     """Return a queue with something before its name."""
     return replace(queue, name=prefix + queue.name) if prefix else queue

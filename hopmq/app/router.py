@@ -22,7 +22,7 @@ from hopmq.app.option_checks import (
     checked_middleware,
 )
 from hopmq.app.ordering import OrderBy, key_of
-from hopmq.app.placing import BindingKey, exchange_of
+from hopmq.app.placing import BindingKey, destination, exchange_of
 from hopmq.app.publisher import Publisher
 from hopmq.app.retry import Retry
 from hopmq.entities import Exchange, Queue, name_of
@@ -199,19 +199,23 @@ class Router:
         mandatory: bool = False,
         content_type: str | None = None,
         content_encoding: str | None = None,
+        declare: bool = True,
     ) -> Publisher[T]:
         """Return what publishes payloads of one type to one place.
 
         Args:
             payload: The type; what is published is of it, as type checkers see.
-            exchange: Where to; an `Exchange` is declared when the application starts.
+            exchange: Where to; it is declared when the application starts. A mere name stands for
+                a topic exchange, unless the application describes one of that name elsewhere or the
+                broker has one, of whatever type.
             routing_key: What bindings are matched by; each publish may give another.
             mandatory: Whether it is an error when no queue takes a message.
             content_type: How payloads are encoded; the application's default otherwise.
             content_encoding: `gzip` or `zstd`.
+            declare: Whether the exchange is declared; False where others do.
         """
-        if isinstance(exchange, Exchange):
-            self.declared.exchanges.append(exchange)
+        if declare:
+            self.declared.destinations.append(destination(exchange))
         return Publisher(
             self.declared.outlet,
             payload,

@@ -7,20 +7,21 @@ from hopmq.app.declarations import ConsumerDeclaration, EndpointDeclaration
 from hopmq.app.errors import DeclarationError
 from hopmq.app.retry import topology_of_failures
 from hopmq.app.topology import Topology
-from hopmq.entities import Exchange
 
 
 def wanted_topology(
     consumers: Iterable[ConsumerDeclaration],
     endpoints: Iterable[EndpointDeclaration],
-    exchanges: tuple[Exchange, ...],
+    destinations: Iterable[Topology],
 ) -> Topology:
-    """Return exchanges, queues and bindings of consumers and endpoints, and of their retries.
+    """Return exchanges, queues and bindings of all, and of retries.
 
     Raises:
         DeclarationError: Two declarations do not go together.
     """
-    topology = Topology(exchanges=exchanges)
+    topology = Topology()
+    for each in destinations:
+        topology += each
     names: Counter[str] = Counter()
     queues: Counter[str] = Counter()
     for consumer in consumers:

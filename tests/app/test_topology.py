@@ -1,11 +1,12 @@
 """What is declared at the start, and what is said of a plugin that is not there."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from hopmq import Exchange, PreconditionFailedError
+from hopmq import AccessRefusedError, Exchange, PreconditionFailedError
 from hopmq.app.errors import DeclarationError
 from hopmq.app.topology import Topology
 from hopmq.errors import ClosedError, channel_closed, connection_closed
@@ -47,3 +48,30 @@ async def test_any_other_refusal_is_passed_on() -> None:
     topology = Topology(exchanges=(Exchange("orders.billing", "x-consistent-hash"),))
     with pytest.raises(PreconditionFailedError):
         await topology.declare(broker)
+
+
+@dataclass
+class Guarded:
+    """A broker whose user may not configure."""
+
+    exists: bool
+
+    async def declare_exchange(self, exchange: Exchange | str, *, passive: bool = False) -> None:
+        await asyncio.sleep(0)
+        if not passive:
+            raise channel_closed(
+                403, "ACCESS_REFUSED - configure access to exchange 'news' refused"
+            )
+        if not self.exists:
+            raise channel_closed(404, "NOT_FOUND - no exchange 'news' in vhost '/'")
+
+
+async def test_an_exchange_that_is_only_named_need_not_be_the_users_to_declare() -> None:
+    named = Topology(exchanges=(Exchange.topic("news"),), as_found=frozenset({"news"}))
+    there: Any = Guarded(exists=True)
+    await named.declare(there)
+    not_there: Any = Guarded(exists=False)
+    with pytest.raises(AccessRefusedError):
+        await named.declare(not_there)
+    with pytest.raises(AccessRefusedError):
+        await Topology(exchanges=(Exchange.topic("news"),)).declare(there)

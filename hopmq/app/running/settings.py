@@ -11,7 +11,7 @@ from hopmq.app.rpc import RemoteErrors
 from hopmq.app.running.hooks import Hooks
 from hopmq.app.running.source import Source
 from hopmq.app.serialization import Serialization
-from hopmq.entities import Exchange
+from hopmq.app.topology import Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,13 +22,14 @@ class RunSettings:
     source: Source
     consumers: tuple[ConsumerDeclaration, ...]
     endpoints: tuple[EndpointDeclaration, ...]
-    exchanges: tuple[Exchange, ...]
+    destinations: tuple[Topology, ...]
     hooks: Hooks
     publish_middleware: tuple[PublishMiddleware, ...]
     serialization: Serialization
     errors: RemoteErrors
     overrides: Mapping[Callable[..., Any], Callable[..., Any]]
     clock: Clock
+    consumes: bool
     declares: bool
     threads: int
     request_timeout: float

@@ -16,17 +16,17 @@ from hopmq.app.ordering import Lanes, key_of
 from hopmq.app.retry import Failures
 from hopmq.app.running.answering import Answering
 from hopmq.app.running.consumer import Reading, RunningConsumer
+from hopmq.app.running.declaring import Declaring
 from hopmq.app.running.handling import Handling
 from hopmq.app.running.readings import QueueReading, named
 from hopmq.app.running.settings import RunSettings
-from hopmq.app.wanted import wanted_topology
 
 
 class Workshop:
     """Makes the consumers and endpoints of one run."""
 
     def __init__(self, settings: RunSettings, scope: AppScope, threads: Executor) -> None:
-        """Look at all handlers.
+        """Look at all handlers, if they are to be called.
 
         Raises:
             DeclarationError: A handler or a dependency cannot work as it is declared.
@@ -34,43 +34,34 @@ class Workshop:
         self._settings = settings
         self._scope = scope
         self._threads = threads
-        self._topology = wanted_topology(settings.consumers, settings.endpoints, settings.exchanges)
+        self._declaring = Declaring(settings)
         self._handlers = [
             (each, self._compiled(each, each.place.pattern, each.batch is not None))
-            for each in settings.consumers
+            for each in (settings.consumers if settings.consumes else ())
         ]
-        self._endpoints = [(each, self._compiled(each, None, False)) for each in settings.endpoints]
+        self._endpoints = [
+            (each, self._compiled(each, None, False))
+            for each in (settings.endpoints if settings.consumes else ())
+        ]
 
     async def consumers(self, messaging: Messaging) -> dict[str, RunningConsumer]:
-        """Declare what they need, and return all, by name; none has begun.
+        """Declare what they need, and return those that are to consume, by name; none has begun.
 
         Raises:
             HopMQError: The broker refused.
         """
-        made: list[RunningConsumer] = []
-        topology = self._topology
-        for declared, handler in self._handlers:
-            failures = self._failures(messaging, declared)
-            await failures.prepare()
-            if not declared.stays_in_place:
-                topology = topology.without_queue(declared.place.queue.name)
-            made.append(self._consumer(messaging, declared, handler, failures))
+        if not self._settings.consumes:
+            await self._declaring.for_others(messaging)
+            return {}
+        failures = await self._declaring.for_consumers(messaging)
+        made = [
+            self._consumer(messaging, *declared, failures=of_declared)
+            for declared, of_declared in zip(self._handlers, failures, strict=True)
+        ]
         made += [self._endpoint(messaging, *each) for each in self._endpoints]
-        if self._settings.declares:
-            await topology.declare(messaging)
         return {each.name: each for each in made}
 
     # --- consumers -----------------------------------------------------------------------------
-
-    def _failures(self, messaging: Messaging, declared: ConsumerDeclaration) -> Failures:
-        return Failures(
-            messaging,
-            declared.place.queue,
-            declared.retry,
-            self._settings.clock,
-            declares=self._settings.declares,
-            in_place=declared.stays_in_place,
-        )
 
     def _consumer(
         self,
