@@ -108,6 +108,11 @@ class PartitionMember:
         """None: messages of a partition do not wait for others."""
         return 0
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it waits to be restored, with a connection or a queue."""
+        return any(each.is_interrupted for each in self._partitions)
+
     # --- beginning and ending ------------------------------------------------------------------
 
     async def start(self) -> None:

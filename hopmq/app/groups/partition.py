@@ -51,6 +51,12 @@ class Partition:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it is to be in line, and waits to be restored with its connection or its queue."""
+        consumer = None if self._channel is None else self._consumer
+        return consumer is not None and consumer.is_wanted and not consumer.is_active
+
     async def keep(self, in_line: Callable[[], object]) -> None:
         """Be in line until `stop`; call `in_line` each time it is.
 

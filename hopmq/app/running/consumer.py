@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Final, Literal, Protocol
 
 from hopmq.app.context import attempt_of
+from hopmq.app.error_text import text_of
 from hopmq.client.message import Message
 from hopmq.client.workers import is_worker
 from hopmq.errors import HopMQError, UsageError
@@ -30,6 +31,10 @@ class Reading(Protocol):
     @property
     def collected(self) -> int:
         """How many messages wait here for others to make a batch with."""
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it waits to be restored, with a connection or a queue."""
 
     async def start(self) -> None:
         """Take messages from now on."""
@@ -59,10 +64,11 @@ class RunningConsumer:
         prepare: Callable[[], Awaitable[None]],
         attempt_of: Callable[[Message], int] = attempt_of,
         backoff: Backoff = _BACKOFF,
+        handler: str | None = None,
     ) -> None:
         """Read by what `read` returns, a new one each time; `prepare` what that needs before.
 
-        `read` is told whether it shall take one message at a time.
+        `read` is told whether it shall take one message at a time. `handler` is what is shown of it.
         """
         self._name = name
         self._queue = queue
@@ -70,6 +76,8 @@ class RunningConsumer:
         self._prepare = prepare
         self.attempt_of: Callable[[Message], int] = attempt_of
         self._backoff = backoff
+        self._handler = handler
+        self._why_ended = ""
         self._state: ConsumerState = "new"
         self._probes = False
         self._is_over = False
@@ -107,6 +115,15 @@ class RunningConsumer:
     def collected(self) -> int:
         """How many messages wait for others to make a batch with."""
         return 0 if self._reading is None else self._reading.collected
+
+    @property
+    def absence(self) -> str | None:
+        """A sentence that says why it gets no messages although it should; None while it does."""
+        if self._state == "restarting":
+            return f"{self._shown()} has ended and is not back yet: {self._why_ended}"
+        if self._reading is not None and self._reading.is_interrupted:
+            return f"{self._shown()} is lost and being restored"
+        return None
 
     async def start(self) -> None:
         """Take messages from now on.
@@ -178,6 +195,13 @@ class RunningConsumer:
         return is_worker() and _of_worker.get() is self
 
     # --- inside ------------------------------------------------------------------------------
+
+    def _shown(self) -> str:
+        """Name it by all that its user may know it by."""
+        queue = None if self._name == self._queue else f"queue {self._queue!r}"
+        handler = None if self._handler is None else f"handler {self._handler}"
+        details = ", ".join(filter(None, (queue, handler)))
+        return f"consumer {self._name!r} ({details})" if details else f"consumer {self._name!r}"
 
     def _check_caller(self) -> None:
         if self.is_own_handler:
@@ -263,6 +287,7 @@ class RunningConsumer:
                 reason: Exception | str = "its connection is being drained"
             except Exception as error:  # whatever it is, the consumer is wanted
                 reason = error
+            self._why_ended = _said(reason)
             self._state = "restarting"
             await self._stop(reading)
             while True:
@@ -271,7 +296,7 @@ class RunningConsumer:
                     "consumer %r has ended and starts again in %.1f seconds: %s",
                     self._name,
                     pause,
-                    reason,
+                    self._why_ended,
                     exc_info=None if isinstance(reason, HopMQError | str) else reason,
                 )
                 await asyncio.sleep(pause)
@@ -281,7 +306,12 @@ class RunningConsumer:
                     reading = await self._new_reading()
                 except Exception as error:
                     reason = error
+                    self._why_ended = _said(reason)
                 else:
                     break
             failures = 0
             self._has_begun(reading)
+
+
+def _said(reason: Exception | str) -> str:
+    return reason if isinstance(reason, str) else text_of(reason)

@@ -51,6 +51,13 @@ class QueueReading:
         """How many messages wait here for others to make a batch with."""
         return len(self._works_on) if isinstance(self._works_on, Batches) else 0
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it waits to be restored, with its connection or its queue."""
+        return (
+            self._consumer is not None and self._consumer.is_wanted and not self._consumer.is_active
+        )
+
     async def start(self) -> None:
         """Subscribe."""
         self._consumer = await self._messaging.consume(

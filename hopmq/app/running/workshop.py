@@ -10,6 +10,7 @@ from hopmq.app.context import ConsumeContext
 from hopmq.app.declarations import ConsumerDeclaration, EndpointDeclaration
 from hopmq.app.groups import PartitionMember
 from hopmq.app.injection import AppScope, Handler, compile_handler
+from hopmq.app.injection.signatures import function_name
 from hopmq.app.messaging import Messaging
 from hopmq.app.middleware.composition import compose
 from hopmq.app.ordering import Lanes, key_of
@@ -86,6 +87,7 @@ class Workshop:
             lambda probes: self._reading(messaging, declared, handling, probes),
             prepare,
             failures.attempt_of,
+            handler=function_name(declared.function),
         )
         batched = declared.batch is not None
         handling = Handling(
@@ -167,6 +169,7 @@ class Workshop:
                 arguments=None,
             ),
             prepare,
+            handler=function_name(declared.function),
         )
         answering = Answering(
             compose(declared.middleware, handler),
