@@ -65,6 +65,13 @@ class BatchFailures(HopMQError):  # noqa: N818  # one error in the name of sever
         self.failures: Mapping[int, BaseException] = dict(failures)
 
 
+def failures_of(error: BaseException, count: int) -> Mapping[int, BaseException]:
+    """Return what failed of a batch of `count`, by index: all, unless `error` singles some out."""
+    if isinstance(error, BatchFailures) and error.failures.keys() <= set(range(count)):
+        return error.failures
+    return dict.fromkeys(range(count), error)  # of an index that there is not: whichever it was
+
+
 class Batches:
     """A plain handler for `consume`: gives messages to work in batches, in order of arrival.
 

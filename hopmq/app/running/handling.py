@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from hopmq.app.batching import BatchFailures
+from hopmq.app.batching import failures_of
 from hopmq.app.clock import Clock, sleep
 from hopmq.app.context import ConsumeContext, PausableConsumer
 from hopmq.app.crew import PROGRAM_ENDS, give_back, is_cancelled
@@ -108,43 +108,61 @@ class Handling:
 
     async def many(self, messages: list[Message]) -> None:
         """Handle a batch: what cannot be decoded is settled by itself, the rest together."""
-        good: list[Message] = []
-        payloads: list[Any] = []
+        good: list[ConsumeContext] = []
         if self._ack_first:
             _ack(messages)
         for message in messages:
             if message.redelivered and not self._ack_first and await self._had_last_chance(message):
                 continue
+            single = self._context([message])
             try:
-                payloads.append(self._decode(message))
+                single.payloads = [self._decode(message)]
             except Exception as error:  # the decoder may be the user's
-                await self._give_up(self._context([message]), message, error)
+                await self._give_up(single, message, error)
             else:
-                good.append(message)
-        if good:
-            await self._together(good, payloads)
+                good.append(single)
+        try:
+            while good:
+                good = await self._attempt(good)
+        except asyncio.CancelledError:
+            give_back(messages)
+            raise
 
-    async def _together(self, messages: list[Message], payloads: list[Any]) -> None:
-        context = self._context(messages)
-        context.payloads = payloads
-        failures: Mapping[int, BaseException] = {}
+    async def _attempt(self, batch: list[ConsumeContext]) -> list[ConsumeContext]:
+        """Handle messages together; return those that are to be tried again here, once it is time."""
+        failures = await self._failures_of(batch)
+        if self._settles:
+            _ack([each.message for index, each in enumerate(batch) if index not in failures])
+        again: list[ConsumeContext] = []
+        longest = 0.0
+        for index, error in sorted(failures.items()):
+            single = batch[index]
+            pause = self._pause_before_next(single, error)
+            if pause is None:
+                await self._give_up(single, single.message, error)
+                continue
+            longest = max(longest, pause)
+            if not isinstance(error, Postpone):
+                single.retried += 1
+            again.append(single)
+        if longest:
+            await sleep(self._clock, longest)
+        return [each for each in again if not self._is_lost(each.message)]
+
+    async def _failures_of(self, batch: list[ConsumeContext]) -> Mapping[int, BaseException]:
+        """Call the handler with all of these; return what went wrong, by the index of each."""
+        context = self._context([each.message for each in batch])
+        context.payloads = [payload for each in batch for payload in each.payloads or ()]
+        context.retried = batch[0].retried
         try:
             await self._call(context)
-        except BatchFailures as error:
-            failures = error.failures
-            if not failures.keys() <= set(range(len(messages))):  # whichever it was: not done
-                failures = dict.fromkeys(range(len(messages)), error)
         except PROGRAM_ENDS:
             raise
         except BaseException as error:
             if is_cancelled():
-                give_back(messages)
                 raise
-            failures = dict.fromkeys(range(len(messages)), error)
-        if self._settles:
-            _ack([each for index, each in enumerate(messages) if index not in failures])
-        for index, failure in failures.items():
-            await self._give_up(self._context([messages[index]]), messages[index], failure)
+            return failures_of(error, len(batch))
+        return {}
 
     async def _had_last_chance(self, message: Message) -> bool:
         """Park a message that the broker would drop at its next return; return whether it did."""

@@ -1,42 +1,14 @@
 """Messages that are tried again in place, while the broker takes them back."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
+from app.running.in_place import handling
 from app.settling import Settlements
 from hopmq.app import Constant, Retry
-from hopmq.app.clock import LoopTime
 from hopmq.app.context import ConsumeContext
-from hopmq.app.retry import Failures
-from hopmq.app.running.handling import Handling
 from hopmq.client.message import Message
-from hopmq.entities import Queue
-
-
-class Nobody:
-    """Stands for consumer, application and broker, none of which is asked anything."""
-
-    name = "orders"
-
-    def attempt_of(self, message: Message) -> int:
-        return 1
-
-
-def handling(call: Any, retry: Retry) -> Handling:
-    nobody: Any = Nobody()
-    clock = LoopTime()
-    return Handling(
-        call,
-        lambda message: message.body,
-        nobody,
-        nobody,
-        ack="auto",
-        failures=Failures(nobody, Queue("orders"), retry, clock, in_place=True),
-        in_place=True,
-        clock=clock,
-    )
 
 
 @pytest.mark.parametrize("backoff", [Constant(0), Constant(0.001)])
