@@ -11,7 +11,7 @@ from hopmq.client.opening import Opening
 from hopmq.resilience import Constant
 from hopmq.testing import FaultProxy
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds that a step may take on a loaded machine which needs next to no time."""
 
 QUICK = Recovery(backoff=Constant(0.01), entity_backoff=Constant(0.01))

@@ -24,7 +24,7 @@ async def queue(other: Channel, name: str) -> AsyncIterator[str]:
 
 async def is_empty(other: Channel, queue: str) -> bool:
     """Return whether a queue has neither messages nor unsettled ones, once it comes to rest."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await other.declare_queue(queue, passive=True)).message_count:
             await asyncio.sleep(0.02)
     # What is unsettled comes back when its channel ends, and is not seen before.
@@ -33,7 +33,7 @@ async def is_empty(other: Channel, queue: str) -> bool:
 
 async def all_delivered(channel: Channel, other: Channel, queue: str) -> None:
     """Wait until all that was ready in a queue has reached its consumer on `channel`."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await other.declare_queue(queue, passive=True)).message_count:
             await asyncio.sleep(0.02)
     await channel.flow(True)  # its answer comes behind the deliveries of the channel
@@ -156,7 +156,7 @@ async def test_a_cancelled_consumer_returns_what_it_had_kept(
 
 async def taken(other: Channel, queue: str) -> Message:
     """Take the next message of a queue, as soon as there is one."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (message := await other.get(queue, no_ack=True)) is None:
             await asyncio.sleep(0.02)
     return message
@@ -194,10 +194,10 @@ async def test_an_ack_counts_for_the_copy_that_comes_later(
         await work.begins(1)
         with proxy.refuse_connections():
             proxy.disconnect()
-            await connection.wait_for("recovering", timeout=5)
+            await connection.wait_for("recovering", timeout=30)
             await work.end(0, Message.ack)
             assert work.settlements == [Settlement.DEFERRED]
-        await connection.wait_for("open", timeout=15)
+        await connection.wait_for("open", timeout=30)
         await put(other, queue, b"2", named=True)
         await work.begins(2)
         await work.end(1, Message.ack)
@@ -223,9 +223,9 @@ async def test_what_failed_is_run_again(
         else:
             with proxy.refuse_connections():
                 proxy.disconnect()
-                await connection.wait_for("recovering", timeout=5)
+                await connection.wait_for("recovering", timeout=30)
                 await work.fail(0)
-            await connection.wait_for("open", timeout=15)
+            await connection.wait_for("open", timeout=30)
         runs = 3 if is_back else 2
         await work.begins(runs)
         assert work.bodies[-1] == b"1"
@@ -303,7 +303,7 @@ async def test_the_end_of_a_consumer_leaves_stale_what_was_not_delivered_again(
     message = await anext(consumer)
     with proxy.refuse_connections():
         proxy.disconnect()
-        await connection.wait_for("recovering", timeout=5)
+        await connection.wait_for("recovering", timeout=30)
         await connection.close()
     assert message.settled
     assert message.ack() is Settlement.STALE
@@ -340,7 +340,7 @@ async def test_a_queue_deleted_by_another_is_back_with_its_consumer(
         await put(other, name, b"1")
         await work.begins(1)
         await other.delete_queue(name)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await has_consumer(other, name):
                 await asyncio.sleep(0.05)
         await put(other, name, b"2")

@@ -41,7 +41,7 @@ async def test_a_queue_redeclared_elsewhere_is_reported_and_the_rest_lives(
         untouched = await unrelated.consume(good)
         with proxy.refuse_connections():
             proxy.disconnect(reset=True)
-            await connection.wait_for("recovering", timeout=5)
+            await connection.wait_for("recovering", timeout=30)
             await other.delete_queue(bad)
             await other.declare_queue(bad)
         await connection.wait_for("open", timeout=BACK_WITHIN)
@@ -125,7 +125,7 @@ async def test_a_locked_queue_is_waited_for_and_nothing_else_waits(
         untouched = await unrelated.consume(good)
         with proxy.black_hole(), proxy.refuse_connections():
             connection._session.link.abort()  # of which the broker hears nothing
-            await connection.wait_for("recovering", timeout=5)
+            await connection.wait_for("recovering", timeout=30)
             await connection.wait_for("open", timeout=BACK_WITHIN)
             assert untouched.is_active
             for _ in range(2):  # one of them goes to the consumer that the broker believes alive
@@ -157,7 +157,7 @@ async def test_a_consumer_of_a_queue_that_is_gone_is_told_of_and_waited_for(
         consumer = await channel.consume(name)
         with proxy.refuse_connections():
             proxy.disconnect(reset=True)
-            await connection.wait_for("recovering", timeout=5)
+            await connection.wait_for("recovering", timeout=30)
             await other.delete_queue(name)
         await connection.wait_for("open", timeout=BACK_WITHIN)
         lost = await events.first(ConsumerLost)
@@ -181,7 +181,7 @@ async def test_an_exchange_redeclared_elsewhere_is_reported_and_the_rest_lives(
         consumer = await channel.consume(name)
         with proxy.refuse_connections():
             proxy.disconnect(reset=True)
-            await connection.wait_for("recovering", timeout=5)
+            await connection.wait_for("recovering", timeout=30)
             await other.delete_exchange(name)
             await other.declare_exchange(name, "fanout")
         await connection.wait_for("open", timeout=BACK_WITHIN)

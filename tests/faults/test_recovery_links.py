@@ -121,7 +121,7 @@ async def test_a_link_that_flaps_is_backed_off_from_and_leaves_each_consumer_the
                 for channel, producer in [(first, "p1"), (second, "p2")] * 5
             ]
             proxy.disconnect(reset=True)
-            await connection.wait_for("recovering", timeout=5)
+            await connection.wait_for("recovering", timeout=30)
             await asyncio.wait(publishing)
             fault.cancel()
         await back(connection)
@@ -144,7 +144,7 @@ async def test_a_half_open_link_is_found_by_its_silence(
     filled, worked = queues
     promises, receiver = Promises(), Receiver()
     async with (
-        quick(proxy.url, heartbeat=1, connect_timeout=1.0) as connection,
+        quick(proxy.url, heartbeat=1) as connection,
         connection.channel() as channel,
     ):
         events = Events(connection)

@@ -168,7 +168,7 @@ async def test_resend_keeps_the_order_through_losses_in_the_middle_of_it(
         # Nothing but the first of what is due goes through before the next loss.
         fault = way.cut("Basic.Publish", direction="to_broker", nth=2, let_through=None)
         await fault.happened()
-        await connection.wait_for("recovering", timeout=5)
+        await connection.wait_for("recovering", timeout=30)
     await asyncio.gather(*publishes)
     assert promises.outcomes() == {"Receipt": 12}
     promises.check(await drained(judge, "q"))

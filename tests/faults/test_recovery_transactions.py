@@ -100,7 +100,7 @@ async def test_what_a_transaction_holds_back_is_not_published_outside_of_it(
     async def work() -> None:
         async with channel.transaction():
             with faults.on(connection="subject").block():
-                await connection.wait_for("blocked", timeout=5)
+                await connection.wait_for("blocked", timeout=30)
                 held = start(channel.publish(b"of it", routing_key="q"))
                 await turns()
                 assert not held.done()

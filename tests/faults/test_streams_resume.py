@@ -112,7 +112,7 @@ async def test_an_ack_while_there_is_no_link_counts(
         await work.begins(1)
         with proxy.refuse_connections():
             proxy.disconnect()
-            await connection.wait_for("recovering", timeout=5)
+            await connection.wait_for("recovering", timeout=30)
             await work.end(0, Message.ack)
             assert work.settlements == [Settlement.DEFERRED]
         await work.begins(2)
@@ -132,7 +132,7 @@ async def test_a_reader_of_what_is_new_reads_on_once_it_has_read(
         (await anext(consumer)).ack()
         with proxy.refuse_connections():
             proxy.disconnect()
-            await connection.wait_for("recovering", timeout=5)
+            await connection.wait_for("recovering", timeout=30)
             await fill(other, stream, 4, 6)
         bodies = [(await anext(consumer)).body for _ in range(2)]
         assert bodies == numbers(4, 6)
@@ -227,7 +227,7 @@ async def test_a_stream_of_others_is_read_from_its_beginning_once_it_is_there_ag
         await fill(other, name, 0, 10)
         assert await read(consumer, 10) == numbers(0, 10)
         await other.delete_queue(name)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not any(
                 isinstance(each.error, NotFoundError) for each in events.all(ConsumerLost)
             ):
@@ -248,9 +248,9 @@ async def test_a_stream_that_went_with_the_link_is_read_from_its_beginning(
         held = await anext(consumer)
         with proxy.refuse_connections():
             proxy.disconnect()
-            await connection.wait_for("recovering", timeout=5)
+            await connection.wait_for("recovering", timeout=30)
             await other.delete_queue(name)
-        await connection.wait_for("open", timeout=10)
+        await connection.wait_for("open", timeout=30)
         await active(consumer)
         assert held.ack() is Settlement.STALE
         await fill(other, name, 0, 2)
@@ -260,6 +260,6 @@ async def test_a_stream_that_went_with_the_link_is_read_from_its_beginning(
 
 async def active(consumer: Consumer) -> None:
     """Wait until a consumer gets messages again."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not consumer.is_active:
             await asyncio.sleep(0.02)

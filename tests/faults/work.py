@@ -25,7 +25,7 @@ class Events:
 
     async def first(self, kind: type[E]) -> E:
         """Return the first event of a kind, as soon as there is one."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (found := self.all(kind)):
                 self._arrived.clear()
                 await self._arrived.wait()
