@@ -14,7 +14,7 @@ RELEASES: tuple[Release, ...] = ("3.10", "4.0", "4.3")
 HANDSHAKE_TIMEOUT = 4.0
 """Seconds that brokers of the tests give a handshake, as some tests wait for its end; 10 is usual."""
 
-_START_TIMEOUT = 10.0
+_START_TIMEOUT = 60.0
 
 
 class EmbeddedBroker:

@@ -20,6 +20,10 @@ ssl_cert_login_from = common_name
 """
 
 
+START_TIMEOUT = 180.0
+"""Seconds that a start may take beside all else that a check does."""
+
+
 class SessionBrokers:
     """Shared brokers: tests leave them running and in good health."""
 
@@ -54,4 +58,6 @@ class SessionBrokers:
 
 def new_broker(installation: Installation) -> RabbitMQ:
     """Describe a broker with everything the client's tests use; not started yet."""
-    return RabbitMQ(installation, tls=True, plugins=PLUGINS, config=CONFIG)
+    return RabbitMQ(
+        installation, tls=True, plugins=PLUGINS, config=CONFIG, start_timeout=START_TIMEOUT
+    )

@@ -10,7 +10,7 @@ from hopmq.testing import BrokerError, Installation, RabbitMQ, find_installation
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 START = b"\x01\x00\x00"  # a method frame on channel 0
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 
 
 def greeting(link: socket.socket) -> bytes:

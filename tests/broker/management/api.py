@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 TIMEOUT = 30.0
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 _PAUSE = 0.1
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from broker.management.api import Api, quoted
 from brokers.embedded import RELEASES, EmbeddedBroker
+from brokers.running import START_TIMEOUT
 from brokers.selection import BrokerChoice
 from conftest import BROKERS, NO_BROKER
 from flavours import Flavour, flavours
@@ -70,7 +71,12 @@ def managed(request: pytest.FixtureRequest) -> Iterator[Managed]:
         finally:
             embedded.stop()
         return
-    with RabbitMQ(choice.installation, plugins=["rabbitmq_management"], config=CONFIG) as real:
+    with RabbitMQ(
+        choice.installation,
+        plugins=["rabbitmq_management"],
+        config=CONFIG,
+        start_timeout=START_TIMEOUT,
+    ) as real:
         Api(real.management_url).soon("/overview", bool)
         yield Managed(
             version=real.version,

@@ -12,7 +12,7 @@ from hopmq.wire import Properties
 from parity.channel import ChannelDriver
 from parity.driver import CAPABILITIES, Peer
 
-TIME_LIMIT = 60.0
+TIME_LIMIT = 120.0
 CONNECTION = "tester"
 
 
