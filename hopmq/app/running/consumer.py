@@ -25,6 +25,11 @@ _of_worker: Final[ContextVar["RunningConsumer | None"]] = ContextVar("hopmq_cons
 """The consumer whose handler runs, or has begun what runs."""
 
 
+def consumer_at_work() -> "RunningConsumer | None":
+    """Return the consumer whose handler runs, or has begun what runs; None where it is no handler."""
+    return _of_worker.get()
+
+
 class Reading(Protocol):
     """What takes messages from the broker for a consumer, once."""
 

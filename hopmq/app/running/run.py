@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from hopmq.app.injection import AppScope
 from hopmq.app.messaging import Messaging
 from hopmq.app.rpc import RpcClient
-from hopmq.app.running.consumer import RunningConsumer
+from hopmq.app.running.consumer import RunningConsumer, consumer_at_work
 from hopmq.app.running.hooks import Hooks
 from hopmq.app.running.settings import RunSettings
 from hopmq.app.running.threads import HandlerThreads
@@ -47,6 +47,9 @@ class Run:
         self._threads = HandlerThreads(settings.threads, "hopmq handler")
         self._rpc: RpcClient | None = None
         self._answers: dict[Any, Callable[[Message], Any]] = {}
+        self._askers: dict[str, set[RunningConsumer | None]] = {
+            each.queue.name: set() for each in settings.endpoints
+        }
         self._has_ended = asyncio.Event()
         self.hooks: Hooks = settings.hooks
         self.consumers: dict[str, RunningConsumer] = {}
@@ -134,6 +137,8 @@ class Run:
             payload, content_type=content_type, content_encoding=content_encoding
         )
         assert self._rpc is not None
+        if endpoint in self._askers:
+            self._askers[endpoint].add(consumer_at_work())
         reply = await self._rpc.call(
             encoded.body,
             exchange=name_of(exchange),
@@ -162,16 +167,29 @@ class Run:
             await self._end_handlers(deadline, within)
 
     async def _end_handlers(self, deadline: float, within: float) -> None:
-        consumers = self.consumers.values()
         try:
-            async with asyncio.timeout_at(deadline):
-                await asyncio.gather(*(each.stop() for each in consumers))
-        except TimeoutError:
-            logger.warning("handlers have not finished within %g seconds: cut off", within)
-            await asyncio.gather(*(each.cut_off(_LEAST) for each in consumers))
+            for together in self._as_they_stop():
+                await _stop(together, deadline, within)
+                deadline = max(deadline, asyncio.get_running_loop().time() + _LEAST)
         except asyncio.CancelledError:
-            await asyncio.gather(*(each.cut_off(_LEAST) for each in consumers))
+            await _cut_off(self.consumers.values())
             raise
+
+    def _as_they_stop(self) -> Iterator[set[RunningConsumer]]:
+        """Yield those that stop together: consumers, then endpoints, each behind those that ask it.
+
+        Which these are, is what has been seen until then. Those that ask in a circle stop at once.
+        """
+        endpoints = {each for each in self.consumers.values() if each.queue in self._askers}
+        if consumers := set(self.consumers.values()) - endpoints:
+            yield consumers
+        while endpoints:
+            unasked = {
+                each for each in endpoints if not self._askers[each.queue] & (endpoints - {each})
+            }
+            together = unasked or endpoints
+            yield together
+            endpoints = endpoints - together
 
     async def _close(self, deadline: float) -> None:
         try:
@@ -191,6 +209,20 @@ class Run:
             found = self._settings.serialization.decoder(kind, "the answer")
             self._answers[kind] = found
         return found
+
+
+async def _stop(consumers: Iterable[RunningConsumer], deadline: float, within: float) -> None:
+    """Have their handlers finish, or cut them off where the deadline comes first."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            await asyncio.gather(*(each.stop() for each in consumers))
+    except TimeoutError:
+        logger.warning("handlers have not finished within %g seconds: cut off", within)
+        await _cut_off(consumers)
+
+
+async def _cut_off(consumers: Iterable[RunningConsumer]) -> None:
+    await asyncio.gather(*(each.cut_off(_LEAST) for each in consumers))
 
 
 async def _bounded(step: Callable[[], Awaitable[None]], deadline: float) -> None:
