@@ -32,13 +32,16 @@ class PausableConsumer(Protocol):
     def is_paused(self) -> bool:
         """Whether it takes no messages for now."""
 
-    async def pause(self) -> None:
-        """Take no more messages; those in hand are finished. Idempotent."""
+    async def pause(self, by: object = None) -> None:
+        """Take no more messages; those in hand are finished. Idempotent.
 
-    async def probe(self) -> None:
+        It goes on when each who has paused it has resumed it; `by` says who that is.
+        """
+
+    async def probe(self, by: object = None) -> None:
         """Take messages one at a time, until it is resumed or paused again; only while paused."""
 
-    async def resume(self) -> None:
+    async def resume(self, by: object = None) -> None:
         """Take messages again. Idempotent."""
 
 

@@ -184,20 +184,20 @@ class _Circuit:
         logger.info("consumer %r goes on: its handler works again", self._consumer.name)
         self._steer(self._consumer.resume)
 
-    def _steer(self, change: Callable[[], Awaitable[None]]) -> None:
+    def _steer(self, change: Callable[[object], Awaitable[None]]) -> None:
         """Have the consumer changed, when the change before is done: a handler must not wait for it."""
         self._steering = asyncio.get_running_loop().create_task(
             self._change(change, self._steering), name=f"hopmq circuit of {self._consumer.name}"
         )
 
     async def _change(
-        self, change: Callable[[], Awaitable[None]], before: asyncio.Task[None] | None
+        self, change: Callable[[object], Awaitable[None]], before: asyncio.Task[None] | None
     ) -> None:
         if before is not None:
             await asyncio.wait([before])
         try:
-            await change()
+            await change(self)
         except HopMQError as error:
             logger.warning("consumer %r: %s", self._consumer.name, error)
-            if self.state == "probing":
+            if self.state != "open":
                 self._open()

@@ -84,6 +84,7 @@ class RunningConsumer:
         self._handler = handler
         self._why_ended = ""
         self._state: ConsumerState = "new"
+        self._wishes: dict[object, ConsumerState] = {}
         self._probes = False
         self._is_over = False
         self._changing = asyncio.Lock()
@@ -137,32 +138,48 @@ class RunningConsumer:
             HopMQError: The broker refused.
         """
         async with self._changing:
-            if self._state == "new":
-                await self._begin(probes=False)
+            if self._state != "new":
+                return
+            if self._wanted == "paused":
+                self._state = "paused"
+            else:
+                await self._begin()
 
-    async def pause(self) -> None:
+    async def pause(self, by: object = None) -> None:
         """Take no more messages; those that handlers have are finished, the rest goes back.
 
         Does not wait for handlers, so that one may pause its own consumer. Idempotent.
-        """
-        async with self._changing:
-            if self._state in {"running", "probing", "restarting"}:
-                await self._end("paused")
 
-    async def probe(self) -> None:
+        Args:
+            by: Who wants it, where that is not the only one: the consumer goes on when each who
+                has paused it has resumed it.
+        """
+        self._wishes[by] = "paused"
+        if not (self.is_own_handler and self.is_paused):  # which whoever resumes it waits for
+            await self._comply()
+
+    async def probe(self, by: object = None) -> None:
         """Take messages one at a time, until it is resumed or paused again; only while paused.
+
+        Args:
+            by: Who has paused it.
 
         Raises:
             UsageError: As of `resume`.
             HopMQError: The broker refused; the consumer is paused still.
         """
         self._check_caller()
-        async with self._changing:
-            if self._state == "paused":
-                await self._begin_again(probes=True)
+        if by in self._wishes:
+            self._wishes[by] = "probing"
+            await self._comply()
 
-    async def resume(self) -> None:
+    async def resume(self, by: object = None) -> None:
         """Take messages again, once handlers from before the pause have finished. Idempotent.
+
+        Does nothing while somebody else wants a pause, such as a `CircuitBreaker`.
+
+        Args:
+            by: Who has paused it.
 
         Raises:
             UsageError: One of these handlers asks, which would wait for itself.
@@ -170,12 +187,8 @@ class RunningConsumer:
         """
         if self._state != "running":
             self._check_caller()
-        async with self._changing:
-            self._probes = False
-            if self._state == "probing":
-                await self._end("paused")
-            if self._state == "paused":
-                await self._begin_again(probes=False)
+        self._wishes.pop(by, None)
+        await self._comply()
 
     async def stop(self) -> None:
         """Take no more messages, for good; return when handlers have finished."""
@@ -215,14 +228,34 @@ class RunningConsumer:
                 "cannot wait for that: have a task of its own do it"
             )
 
-    async def _begin_again(self, *, probes: bool) -> None:
-        await self._stopped()
-        if not self._is_over:
-            await self._prepare()  # the queue may have gone, as one that lives by its consumers
-            await self._begin(probes=probes)
+    @property
+    def _wanted(self) -> ConsumerState:
+        """What all agree to: whoever wants the least has it."""
+        wishes = self._wishes.values()
+        return "paused" if "paused" in wishes else "probing" if wishes else "running"
 
-    async def _begin(self, *, probes: bool) -> None:
-        self._probes = probes
+    @property
+    def _is_as_wanted(self) -> bool:
+        if self._state == "restarting":
+            return self._wanted != "paused"  # and it comes back as it is wanted
+        return self._state in {self._wanted, "new", "stopped"}
+
+    async def _comply(self) -> None:
+        """Be as it is wanted, by those too who change their minds meanwhile."""
+        async with self._changing:
+            while not (self._is_as_wanted or self._is_over):
+                if self._state == "paused":
+                    await self._begin_again()
+                else:
+                    await self._end("paused")
+
+    async def _begin_again(self) -> None:
+        await self._stopped()
+        if not (self._is_over or self._wanted == "paused"):
+            await self._prepare()  # the queue may have gone, as one that lives by its consumers
+            await self._begin()
+
+    async def _begin(self) -> None:
         reading = await self._new_reading()
         self._has_begun(reading)
         self._watching = asyncio.create_task(
@@ -230,6 +263,7 @@ class RunningConsumer:
         )
 
     async def _new_reading(self) -> Reading:
+        self._probes = self._wanted == "probing"
         before = _of_worker.set(self)  # workers have the context in which their consumer begins
         try:
             reading = self._read(self._probes)

@@ -29,13 +29,13 @@ class Consumer:
     def is_paused(self) -> bool:
         return self.asked[-1:] == ["pause"]
 
-    async def pause(self) -> None:
+    async def pause(self, by: object = None) -> None:
         self.asked.append("pause")
 
-    async def probe(self) -> None:
+    async def probe(self, by: object = None) -> None:
         self.asked.append("probe")
 
-    async def resume(self) -> None:
+    async def resume(self, by: object = None) -> None:
         self.asked.append("resume")
 
 

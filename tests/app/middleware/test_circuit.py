@@ -139,7 +139,7 @@ async def test_a_consumer_that_takes_long_to_pause_is_probed_afterwards(
 ) -> None:
     go_on = asyncio.Event()
 
-    async def pause() -> None:
+    async def pause(by: object) -> None:
         await go_on.wait()
         consumer.asked.append("pause")
 
@@ -155,7 +155,7 @@ async def test_a_consumer_that_takes_long_to_pause_is_probed_afterwards(
 async def test_a_consumer_that_cannot_probe_is_asked_again_later(
     handle: Handle, clock: TurnedClock, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse() -> None:
+    async def refuse(by: object) -> None:
         consumer.asked.append("refused")
         raise ConnectionLostError
 
@@ -166,6 +166,25 @@ async def test_a_consumer_that_cannot_probe_is_asked_again_later(
     assert consumer.asked == ["pause", "refused", "pause"]
     await clock.advance(30)
     assert consumer.asked[3:] == ["probe"]
+
+
+async def test_a_consumer_that_cannot_be_resumed_is_asked_again_later(
+    handle: Handle, clock: TurnedClock, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(by: object) -> None:
+        raise ConnectionLostError
+
+    await opened(handle, clock)
+    await clock.advance(30)
+    with monkeypatch.context() as patch:
+        patch.setattr(consumer, "resume", refuse)
+        assert await handle(done) == "done"
+        await clock.settle()
+    assert consumer.asked == ["pause", "probe", "pause"]
+    await clock.advance(30)
+    assert await handle(done) == "done"
+    await clock.settle()
+    assert consumer.asked[3:] == ["probe", "resume"]
 
 
 async def test_there_is_one_probe_at_a_time(

@@ -182,6 +182,30 @@ async def test_a_breaker_brings_back_a_consumer_whose_queue_went_with_it() -> No
         assert dependency.asked == [1, 2]
 
 
+async def test_a_breaker_does_not_end_the_pause_of_an_operator() -> None:
+    app, dependency = App(), Dependency()
+    breaker = CircuitBreaker(failures=1, pause=60)
+
+    @app.consumer("orders", middleware=[breaker], retry=None)
+    async def work(number: int) -> None:
+        dependency.ask(number)
+
+    dependency.is_broken = True
+    async with app.test() as t:
+        await t.publish(1, routing_key="orders")
+        [consumer] = app.consumers.values()
+        await consumer.pause()
+        dependency.is_broken = False
+        await t.publish(2, routing_key="orders")
+        await t.advance(61)
+        assert consumer.is_paused
+        assert dependency.asked == [1]
+        await consumer.resume()
+        await t.drain()
+        assert (consumer.state, breaker.state_of(consumer)) == ("running", "closed")
+        assert dependency.asked == [1, 2]
+
+
 # --- deduplication -----------------------------------------------------------------------------
 
 

@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
+from app.running.readings import Readings
 from app.running.seen import Seen
 from hopmq import Connection, Message, Pool, Queue, UsageError
 from hopmq.app import App, ConsumeContext, Retry
+from hopmq.app.running.consumer import RunningConsumer
 from hopmq.resilience import Constant
 
 
@@ -105,3 +107,67 @@ async def test_a_consumer_that_was_cut_off_is_not_resumed(
         assert consumer.state == "stopped"
         assert (await other.declare_queue(cleaned, passive=True)).consumer_count == 0
     assert calls == [b"1"]
+
+
+async def test_a_handler_may_pause_what_is_about_to_be_resumed(amqp_url: str, cleaned: str) -> None:
+    app = App(amqp_url)
+    at_work, may_pause = asyncio.Event(), asyncio.Event()
+
+    @app.consumer(cleaned)
+    async def handle(context: ConsumeContext) -> None:
+        at_work.set()
+        await may_pause.wait()
+        await context.consumer.pause()
+
+    async with app:
+        consumer = app.consumers[cleaned]
+        await app.publish(b"", routing_key=cleaned)
+        await at_work.wait()
+        await consumer.pause()
+        resuming = asyncio.create_task(consumer.resume())  # waits for the handler
+        await asyncio.sleep(0)
+        may_pause.set()
+        async with asyncio.timeout(20):
+            await resuming
+        assert consumer.is_paused
+
+
+@pytest.mark.parametrize("first", [None, "breaker"])
+async def test_a_consumer_goes_on_when_all_have_resumed_it_who_paused_it(
+    first: str | None, readings: Readings
+) -> None:
+    last = None if first else "breaker"
+    consumer = RunningConsumer("c", "q", readings, readings.prepare)
+    await consumer.start()
+    await consumer.pause()
+    await consumer.pause("breaker")
+    await consumer.resume(first)
+    assert consumer.is_paused
+    await consumer.resume(last)
+    assert consumer.state == "running"
+    await consumer.stop()
+
+
+async def test_a_consumer_probes_when_nobody_else_wants_it_paused(readings: Readings) -> None:
+    consumer = RunningConsumer("c", "q", readings, readings.prepare)
+    await consumer.start()
+    await consumer.pause("breaker")
+    await consumer.pause()
+    await consumer.probe("breaker")
+    assert consumer.is_paused
+    await consumer.resume()
+    assert consumer.state == "probing"
+    await consumer.resume("breaker")
+    assert consumer.state == "running"
+    await consumer.stop()
+
+
+async def test_a_consumer_that_was_paused_before_its_start_is_paused(readings: Readings) -> None:
+    consumer = RunningConsumer("c", "q", readings, readings.prepare)
+    await consumer.pause()
+    await consumer.start()
+    assert consumer.is_paused
+    assert not readings.made
+    await consumer.resume()
+    assert consumer.state == "running"
+    await consumer.stop()
