@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -77,7 +78,6 @@ class CircuitBreaker(Ticking):
         circuit = self._circuits.get(context.consumer)
         if circuit is None:
             circuit = self._circuits[context.consumer] = _Circuit(
-                context.consumer,
                 self.clock_of(context.app),
                 RecentOutcomes(self._window),
                 failures=self._failures,
@@ -89,20 +89,19 @@ class CircuitBreaker(Ticking):
             result = await call_next(context)
         except BaseException as error:
             if isinstance(error, self._on) and not isinstance(error, Verdict | PayloadError):
-                circuit.failed()
+                circuit.failed(context.consumer)
             else:
                 circuit.abstained()
             raise
-        circuit.succeeded()
+        circuit.succeeded(context.consumer)
         return result
 
 
 class _Circuit:
-    """The circuit of one consumer."""
+    """The circuit of one consumer, which it does not keep alive."""
 
     def __init__(
         self,
-        consumer: PausableConsumer,
         clock: Clock,
         outcomes: RecentOutcomes,
         *,
@@ -112,7 +111,6 @@ class _Circuit:
     ) -> None:
         """Be closed."""
         self.state: CircuitState = "closed"
-        self._consumer = consumer
         self._clock = clock
         self._outcomes = outcomes
         self._failures = failures
@@ -120,7 +118,8 @@ class _Circuit:
         self._pause = pause
         self._opened_at = 0.0
         self._has_probe = False
-        self._steering: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
+        self._steering: set[asyncio.Task[None]] = set()
 
     def admit(self) -> None:
         """Let a message pass.
@@ -136,24 +135,24 @@ class _Circuit:
         left = self._opened_at + self._pause - self._clock.time()
         raise Postpone(max(left, 1.0), "the circuit breaker is open")
 
-    def succeeded(self) -> None:
+    def succeeded(self, consumer: PausableConsumer) -> None:
         """Count a message that was handled."""
         if self.state == "closed":
             self._outcomes.add(self._clock.time(), failed=False)
         elif self.state == "probing":
-            self._close()
+            self._close(consumer)
 
-    def failed(self) -> None:
+    def failed(self, consumer: PausableConsumer) -> None:
         """Count a message that failed."""
         if self.state == "probing":
-            self._open()
+            self._open(consumer)
             return
         if self.state == "open":
             return  # one of those that were at work when it opened
         self._outcomes.add(self._clock.time(), failed=True)
         failed, total = self._outcomes.counts()
         if failed >= self._failures and failed >= self._ratio * total:
-            self._open()
+            self._open(consumer)
 
     def abstained(self) -> None:
         """Learn nothing from a message."""
@@ -161,43 +160,46 @@ class _Circuit:
 
     # --- inside ------------------------------------------------------------------------------
 
-    def _open(self) -> None:
+    def _open(self, consumer: PausableConsumer) -> None:
         self.state = "open"
         self._has_probe = False
         self._opened_at = self._clock.time()
         self._outcomes.forget()
         logger.warning(
             "consumer %r pauses for %g seconds: its handler keeps failing",
-            self._consumer.name,
+            consumer.name,
             self._pause,
         )
-        self._steer(self._consumer.pause)
-        self._clock.call_at(self._opened_at + self._pause, self._probe)
+        self._steer(consumer, consumer.pause)
+        self._clock.call_at(self._opened_at + self._pause, partial(self._probe, consumer))
 
-    def _probe(self) -> None:
+    def _probe(self, consumer: PausableConsumer) -> None:
         self.state = "probing"
-        self._steer(self._consumer.probe)
+        self._steer(consumer, consumer.probe)
 
-    def _close(self) -> None:
+    def _close(self, consumer: PausableConsumer) -> None:
         self.state = "closed"
         self._has_probe = False
-        logger.info("consumer %r goes on: its handler works again", self._consumer.name)
-        self._steer(self._consumer.resume)
+        logger.info("consumer %r goes on: its handler works again", consumer.name)
+        self._steer(consumer, consumer.resume)
 
-    def _steer(self, change: Callable[[object], Awaitable[None]]) -> None:
+    def _steer(
+        self, consumer: PausableConsumer, change: Callable[[object], Awaitable[None]]
+    ) -> None:
         """Have the consumer changed, when the change before is done: a handler must not wait for it."""
-        self._steering = asyncio.get_running_loop().create_task(
-            self._change(change, self._steering), name=f"hopmq circuit of {self._consumer.name}"
+        steering = asyncio.get_running_loop().create_task(
+            self._change(consumer, change), name=f"hopmq circuit of {consumer.name}"
         )
+        self._steering.add(steering)
+        steering.add_done_callback(self._steering.discard)
 
     async def _change(
-        self, change: Callable[[object], Awaitable[None]], before: asyncio.Task[None] | None
+        self, consumer: PausableConsumer, change: Callable[[object], Awaitable[None]]
     ) -> None:
-        if before is not None:
-            await asyncio.wait([before])
-        try:
-            await change(self)
-        except HopMQError as error:
-            logger.warning("consumer %r: %s", self._consumer.name, error)
-            if self.state != "open":
-                self._open()
+        async with self._turn:
+            try:
+                await change(self)
+            except HopMQError as error:
+                logger.warning("consumer %r: %s", consumer.name, error)
+                if self.state != "open":
+                    self._open(consumer)

@@ -1,7 +1,9 @@
 """Middleware in applications: on an embedded broker whose time is turned."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -204,6 +206,30 @@ async def test_a_breaker_does_not_end_the_pause_of_an_operator() -> None:
         await t.drain()
         assert (consumer.state, breaker.state_of(consumer)) == ("running", "closed")
         assert dependency.asked == [1, 2]
+
+
+async def test_a_breaker_keeps_no_consumer_of_a_run_that_has_ended(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("CRITICAL", "hopmq.app")  # what is logged with a traceback keeps its frames
+    app, dependency, consumers = App(), Dependency(), []
+
+    @app.consumer("orders", middleware=[CircuitBreaker(failures=1, pause=60)], retry=None)
+    async def work(number: int) -> None:
+        dependency.ask(number)
+
+    for _ in range(2):
+        async with app.test() as t:
+            consumers.append(weakref.ref(app.consumers["orders"]))
+            dependency.is_broken = True
+            await t.publish(1, routing_key="orders")
+            dependency.is_broken = False
+            await t.publish(2, routing_key="orders")
+            await t.advance(61)
+            assert app.consumers["orders"].state == "running"
+    del t
+    gc.collect()
+    assert consumers[0]() is None
 
 
 # --- deduplication -----------------------------------------------------------------------------
