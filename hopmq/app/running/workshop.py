@@ -19,6 +19,7 @@ from hopmq.app.running.answering import Answering
 from hopmq.app.running.consumer import Reading, RunningConsumer
 from hopmq.app.running.declaring import Declaring
 from hopmq.app.running.handling import Handling
+from hopmq.app.running.isolation import isolated
 from hopmq.app.running.readings import QueueReading, named
 from hopmq.app.running.settings import RunSettings
 
@@ -91,7 +92,7 @@ class Workshop:
         )
         batched = declared.batch is not None
         handling = Handling(
-            compose(declared.middleware, _of_batch(handler) if batched else handler),
+            isolated(compose(declared.middleware, _of_batch(handler) if batched else handler)),
             handler.decode,
             consumer,
             settings.app,
@@ -172,7 +173,7 @@ class Workshop:
             handler=function_name(declared.function),
         )
         answering = Answering(
-            compose(declared.middleware, handler),
+            isolated(compose(declared.middleware, handler)),
             consumer,
             settings.app,
             messaging=messaging,
