@@ -37,6 +37,11 @@ def check_handling(ack: str, prefetch: int, concurrency: object) -> None:
     check_prefetch(prefetch)
     if not isinstance(concurrency, int) or concurrency < 1:
         raise DeclarationError(f"concurrency is at least 1, not {concurrency!r}")
+    if 0 < prefetch < concurrency:
+        raise DeclarationError(
+            f"a prefetch of {prefetch} never gives {concurrency} handlers something to do: it has "
+            f"to be {concurrency} at least"
+        )
 
 
 def check_kinds(*, retry: object, batch: object, group: object) -> None:

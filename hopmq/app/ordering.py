@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from hopmq.app.crew import Crew, give_back, log_and_give_back
 from hopmq.app.errors import DeclarationError
+from hopmq.client.handlers import is_coroutine_function
 from hopmq.client.message import Message
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
@@ -26,6 +27,8 @@ def key_of(order_by: OrderBy) -> Key:
         DeclarationError: `order_by` names nothing that is known.
     """
     if callable(order_by):
+        if is_coroutine_function(order_by):
+            raise DeclarationError("order_by is a plain function of the message, and not async")
         return order_by
     if order_by == "routing_key":
         return _routing_key

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from types import UnionType
 from typing import Any, TypeVar, overload
 
 from hopmq.app.retry import Parking
@@ -120,6 +121,21 @@ class Outbound(ABC):
         timeout: float | None = ...,  # noqa: ASYNC109  # travels with the request
         idempotent: bool = ...,
     ) -> Message: ...
+
+    @overload
+    async def request(
+        self,
+        endpoint: str,
+        payload: object = ...,
+        *,
+        returns: UnionType,
+        exchange: Exchange | str = ...,
+        headers: FieldTable | None = ...,
+        content_type: str | None = ...,
+        content_encoding: str | None = ...,
+        timeout: float | None = ...,  # noqa: ASYNC109  # travels with the request
+        idempotent: bool = ...,
+    ) -> Any: ...
 
     async def request(
         self,

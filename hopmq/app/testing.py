@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import TracebackType
+from types import TracebackType, UnionType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, get_origin, overload
 
 from hopmq.app.context import CallNext, PublishContext
@@ -276,6 +276,20 @@ class AppTest:
         content_encoding: str | None = ...,
         timeout: float = ...,  # noqa: ASYNC109  # travels with the request
     ) -> Message: ...
+
+    @overload
+    async def request(
+        self,
+        endpoint: str,
+        payload: object = ...,
+        *,
+        returns: UnionType,
+        exchange: Exchange | str = ...,
+        headers: FieldTable | None = ...,
+        content_type: str | None = ...,
+        content_encoding: str | None = ...,
+        timeout: float = ...,  # noqa: ASYNC109  # travels with the request
+    ) -> Any: ...
 
     async def request(
         self,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hopmq import Exchange, Queue
+from hopmq import Exchange, Message, Queue
 from hopmq.app import App, Batch, ConsumeContext, DeclarationError, Retry
 from hopmq.app.middleware import Logging
 
@@ -23,6 +23,7 @@ async def alone(context: ConsumeContext) -> None:
         ({"batch": 10}, "batch is Batch(100) or None, not 10"),
         ({"group": "billing"}, "group is Group(\"billing\") or None, not 'billing'"),
         ({"concurrency": "2"}, "concurrency is at least 1, not '2'"),
+        ({"concurrency": 2, "prefetch": 1}, "a prefetch of 1 never gives 2 handlers something"),
         ({"middleware": Logging()}, "middleware is a list, such as [Logging()], not <"),
         ({"middleware": [Logging]}, "middleware Logging is a class, and one of it is due"),
         ({"middleware": [None]}, "middleware None cannot be called with a context and what"),
@@ -58,6 +59,16 @@ def test_a_batch_has_a_number_of_messages() -> None:
     size: Any = "10"
     with pytest.raises(DeclarationError, match="a batch has at least one message, not '10'"):
         Batch(size)
+
+
+async def key(message: Message) -> str:
+    return message.routing_key
+
+
+def test_an_order_is_by_a_plain_function() -> None:
+    by: Any = key
+    with pytest.raises(DeclarationError, match="order_by is a plain function"):
+        App("amqp://nowhere.invalid").consumer("orders", order_by=by)
 
 
 def test_options_may_come_from_generators() -> None:

@@ -66,8 +66,8 @@ class Aside:
 
         await self._move(message, publish)
 
-    async def park(self, message: Message, headers: FieldTable) -> None:
-        """Put the message into the parking queue, with these headers."""
+    async def park(self, message: Message, headers: FieldTable, *, is_acked: bool = False) -> None:
+        """Put the message into the parking queue, with these headers; it may be acked before."""
         logger.warning(
             "a message of queue %r is parked after %s attempts: %s: %s",
             self._queue,
@@ -76,7 +76,7 @@ class Aside:
             headers[names.REASON],
         )
         headers = {**headers, names.PARK_TO: self._parked, names.PARKED_ID: uuid4().hex}
-        await self._move(message, lambda: self._publish(message, PARKING, headers))
+        await self._move(message, lambda: self._publish(message, PARKING, headers), is_acked)
 
     async def give_back_later(self, message: Message) -> None:
         """Return a message to its queue after a pause, so that it does not come again at once."""
@@ -94,9 +94,11 @@ class Aside:
             mandatory=True,
         )
 
-    async def _move(self, message: Message, publish: Callable[[], Awaitable[None]]) -> None:
+    async def _move(
+        self, message: Message, publish: Callable[[], Awaitable[None]], is_acked: bool = False
+    ) -> None:
         pause = _FIRST_PAUSE
-        while not message.settled:
+        while is_acked or not message.settled:
             try:
                 await publish()
             except UsageError:

@@ -126,43 +126,54 @@ class Failures:
 
     # --- settling ------------------------------------------------------------------------------
 
-    async def settle(self, context: ConsumeContext, message: Message, error: BaseException) -> None:
-        """Settle a message whose handler failed of `error`; raises nothing but cancellation."""
-        if message.settled:
+    async def settle(
+        self,
+        context: ConsumeContext,
+        message: Message,
+        error: BaseException,
+        *,
+        is_acked: bool = False,
+    ) -> None:
+        """Settle a message whose handler failed of `error`; raises nothing but cancellation.
+
+        One that was acknowledged before it was looked at, `is_acked`, is parked.
+        """
+        if message.settled and not is_acked:
             return
         if _is_stop(error):
             give_back(message)
             return
         try:
-            await self._settle(context, message, error)
+            await self._settle(context, message, error, is_acked)
         except asyncio.CancelledError:
             give_back(message)
             raise
         except Exception:  # whatever it is, the message has to be settled
             logger.exception("a message of queue %r cannot be put aside", self.queue.name)
-            await self._park_bare(context, message, error)
+            await self._park_bare(context, message, error, is_acked)
 
     async def _settle(
-        self, context: ConsumeContext, message: Message, error: BaseException
+        self, context: ConsumeContext, message: Message, error: BaseException, is_acked: bool
     ) -> None:
         attempt = self.attempt_of(message) + context.retried
         if isinstance(error, Drop):
             logger.info("a message of queue %r is dropped: %s", self.queue.name, error.reason)
-            message.ack()
+            if not is_acked:
+                message.ack()
             return
         now = self._clock.wall()
         first = self._first_failure(message, now)
-        if isinstance(error, Postpone):
+        if isinstance(error, Postpone) and not is_acked:
             headers = untried(message, attempts=attempt - 1, queue=self.queue.name, first=first)
             await self._aside.delay(message, headers, min(error.seconds, LONGEST))
             return
         elapsed = 0.0 if first is None else max(0.0, now - first)
-        seconds = self._seconds_to_next(error, attempt, elapsed)
+        seconds = None if is_acked else self._seconds_to_next(error, attempt, elapsed)
         headers = failed(
             message, error, attempts=attempt, queue=self.queue.name, first=first, now=now
         )
         if seconds is None:
-            await self._aside.park(message, headers)
+            await self._aside.park(message, headers, is_acked=is_acked)
         elif self._is_native and not isinstance(error, RetryAfter):
             self._remember(message, first)
             message.reject(requeue=True)
@@ -170,7 +181,7 @@ class Failures:
             await self._aside.delay(message, headers, seconds)
 
     async def _park_bare(
-        self, context: ConsumeContext, message: Message, error: BaseException
+        self, context: ConsumeContext, message: Message, error: BaseException, is_acked: bool
     ) -> None:
         """Park a message without its headers: with them, it would come again and again."""
         try:
@@ -178,7 +189,8 @@ class Failures:
             attempts = self.attempt_of(message) + context.retried
             queue = self.queue.name
             headers = failed(message, error, attempts=attempts, queue=queue, first=None, now=now)
-            await self._aside.park(message, bare(headers, _WITHOUT_HEADERS))
+            headers = bare(headers, _WITHOUT_HEADERS)
+            await self._aside.park(message, headers, is_acked=is_acked)
         except Exception:  # nothing is left to try
             logger.exception("a message of queue %r cannot be parked", self.queue.name)
             await self._aside.give_back_later(message)
@@ -224,8 +236,13 @@ def topology_of_failures(queue: Queue, retry: Retry | None, *, in_place: bool = 
         return parking_of(queue.name)
     steps: set[Step] = set()
     if retry is not None and is_exact(retry.backoff):
-        for attempt in range(2, retry.attempts + 1):
-            steps.update(steps_of(min(retry.delay_before(attempt) or 0.0, LONGEST)))
+        before = None
+        for attempt in range(2 + retry.at_once, retry.attempts + 1):
+            delay = min(retry.delay_before(attempt) or 0.0, LONGEST)
+            if delay == before:
+                break  # these waits only grow, and have come to their longest
+            steps.update(steps_of(delay))
+            before = delay
     return parking_of(queue.name) + topology_of(steps) + door_of(queue)[1]
 
 

@@ -48,8 +48,9 @@ class Retry(Value):
 
     def __post_init__(self) -> None:
         """Refuse what makes no attempt."""
-        if self.attempts < 1:
-            raise UsageError(f"attempts is 1 or more, not {self.attempts!r}")
+        attempts: object = self.attempts
+        if not isinstance(attempts, int) or attempts < 1:
+            raise UsageError(f"attempts is 1 or more, not {attempts!r}")
         if not 0 <= self.at_once < self.attempts:
             raise UsageError(f"at_once is 0 or more and below attempts, not {self.at_once!r}")
         if isinstance(self.backoff, type) or not callable(getattr(self.backoff, "delay", None)):

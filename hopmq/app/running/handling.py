@@ -205,7 +205,8 @@ class Handling:
     async def _give_up(
         self, context: ConsumeContext, message: Message, error: BaseException
     ) -> None:
-        if message.settled:
+        is_unread = self._ack_first and isinstance(error, PayloadError)
+        if message.settled and not is_unread:
             logger.error(
                 "consumer %r: the handler failed on a message that was settled before",
                 self._consumer.name,
@@ -220,7 +221,7 @@ class Handling:
                 message.routing_key,
                 exc_info=error,
             )
-        await self._failures.settle(context, message, error)
+        await self._failures.settle(context, message, error, is_acked=is_unread)
 
 
 def _ack(messages: Iterable[Message]) -> None:

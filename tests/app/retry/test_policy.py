@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from hopmq import UsageError
-from hopmq.app import Exponential, Retry
+from hopmq import Queue, UsageError
+from hopmq.app import Constant, Exponential, Linear, Retry
+from hopmq.app.retry.failures import topology_of_failures
 
 
 @pytest.mark.parametrize("errors", [OSError, (OSError,), (KeyError, OSError)])
@@ -24,6 +25,23 @@ def test_one_error_or_several_may_be_named(errors: Any) -> None:
 def test_what_is_no_error_is_refused_at_once(name: str, errors: Any) -> None:
     with pytest.raises(UsageError, match="an exception or a tuple of them"):
         Retry(**{name: errors})
+
+
+@pytest.mark.parametrize("attempts", [0, -1, inf, 2.5, "3"])
+def test_attempts_are_a_number_of_them(attempts: Any) -> None:
+    with pytest.raises(UsageError, match="attempts is 1 or more"):
+        Retry(attempts=attempts)
+
+
+@pytest.mark.parametrize(
+    "backoff",
+    [Exponential(1, 60), Linear(1, 60), Constant(30)],
+    ids=lambda each: type(each).__name__,
+)
+def test_what_any_number_of_attempts_needs_is_known_at_once(backoff: Any) -> None:
+    queue = Queue.quorum("orders")
+    some = topology_of_failures(queue, Retry(attempts=100, backoff=backoff))
+    assert topology_of_failures(queue, Retry(attempts=10**9, backoff=backoff)) == some
 
 
 class Odd:

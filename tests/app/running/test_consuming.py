@@ -12,7 +12,7 @@ import pytest
 import hopmq
 from app.running.seen import Seen
 from hopmq import Connection, Message, Pool, Queue
-from hopmq.app import App, DeclarationError, Retry, Router
+from hopmq.app import App, Batch, DeclarationError, Retry, Router
 
 
 @dataclass
@@ -125,6 +125,24 @@ async def test_first_acknowledges_before_the_handler(
         assert await seen.count(1) == [True]
     assert await left_in(other, cleaned) == 0
     assert await left_in(other, f"{cleaned}.parked") == 0
+
+
+@pytest.mark.parametrize("batch", [None, Batch(1)], ids=["one", "batch"])
+async def test_what_cannot_be_read_is_parked_although_it_is_acknowledged(
+    amqp_url: str, cleaned: str, other: Connection, batch: Batch | None
+) -> None:
+    app = App(amqp_url)
+
+    async def one(number: int) -> None: ...
+
+    async def several(numbers: list[int]) -> None: ...
+
+    app.consumer(cleaned, ack="first", batch=batch)(several if batch else one)
+    async with app, asyncio.timeout(20):
+        await app.publish("no number", routing_key=cleaned)
+        while await left_in(other, f"{cleaned}.parked") == 0:
+            await asyncio.sleep(0)
+    assert await left_in(other, cleaned) == 0
 
 
 async def test_manual_leaves_it_to_the_handler(

@@ -36,6 +36,8 @@ async def ask() -> None:
     assert_type(await app.request("prices", Order("tea"), returns=list[Quote]), list[Quote])
     assert_type(await app.request("names", returns=dict[str, Quote]), dict[str, Quote])
     assert_type(await app.request("count", returns=int, timeout=5, idempotent=True), int)
+    maybe: int | None = await app.request("count", returns=int | None)
+    assert maybe is None or maybe > 0
     assert_type(await app.request("pricing", Order("tea")), Message)
 
     wrong: Order = await app.request("pricing", Order("tea"), returns=Quote)  # error
