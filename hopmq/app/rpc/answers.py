@@ -7,7 +7,12 @@ from hopmq.app.header_names import ERROR
 from hopmq.app.messaging import Messaging
 from hopmq.app.rpc.remote_errors import CONTENT_TYPE, RemoteErrors
 from hopmq.client.message import Message
-from hopmq.errors import PublishError, PublishUnknownError
+from hopmq.errors import (
+    PreconditionFailedError,
+    PublishError,
+    PublishNackedError,
+    PublishUnknownError,
+)
 from hopmq.typedefs import Body, FieldTable
 from hopmq.wire import Properties
 
@@ -15,6 +20,8 @@ logger: logging.Logger = logging.getLogger("hopmq.rpc")
 
 _TRANSIENT: Final = 1
 _MOST_ATTEMPTS: Final = 5
+_MOST_REFUSALS: Final = 2
+"""How often an answer's channel may be closed: the first may be for a message that shared it."""
 
 
 async def answer(
@@ -45,6 +52,9 @@ async def answer(
 
     Returns:
         Whether the broker has it; False also for a request that wants no reply.
+
+    Raises:
+        PublishError: The broker does not take it: it is too large, perhaps, or the caller's queue full.
     """
     asked = request.properties
     if not asked.reply_to:
@@ -65,10 +75,14 @@ async def answer(
                 body, routing_key=asked.reply_to, properties=properties, timeout=timeout
             )
         except PublishError as error:
+            if isinstance(error, PublishNackedError):
+                raise
+            if isinstance(error.__cause__, PreconditionFailedError) and attempts == _MOST_REFUSALS:
+                raise
             was_cut_off = isinstance(error, PublishUnknownError)
             if was_cut_off and not isinstance(error, TimeoutError) and attempts < _MOST_ATTEMPTS:
                 continue
-            logger.warning("the answer to a request of %r is lost: %s", request.routing_key, error)
+            _log_loss(request, error)
             return False
         return True
 
@@ -81,15 +95,26 @@ async def answer_error(
     *,
     timeout: float | None = None,  # noqa: ASYNC109  # passed on
 ) -> bool:
-    """Tell whoever made a request that it failed, as far as `errors` lets them know; see `answer`."""
+    """Tell whoever made a request that it failed, as far as `errors` lets them know; see `answer`.
+
+    Raises nothing: that the broker does not take it is no more than one that is lost.
+    """
     if not request.reply_to:
         return await answer(messaging, request, b"")
     code, body = errors.encode(error)
-    return await answer(
-        messaging,
-        request,
-        body,
-        content_type=CONTENT_TYPE,
-        headers={ERROR: code},
-        timeout=timeout,
-    )
+    try:
+        return await answer(
+            messaging,
+            request,
+            body,
+            content_type=CONTENT_TYPE,
+            headers={ERROR: code},
+            timeout=timeout,
+        )
+    except PublishError as refusal:
+        _log_loss(request, refusal)
+        return False
+
+
+def _log_loss(request: Message, error: PublishError) -> None:
+    logger.warning("the answer to a request of %r is lost: %s", request.routing_key, error)

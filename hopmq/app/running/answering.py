@@ -12,7 +12,7 @@ from hopmq.app.rpc import RemoteErrors, answer, answer_error, is_overdue
 from hopmq.app.rpc.remote_errors import INTERNAL
 from hopmq.app.serialization import Encoded, Serialization
 from hopmq.client.message import Message
-from hopmq.errors import UsageError
+from hopmq.errors import PublishError, UsageError
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
 
@@ -80,7 +80,8 @@ class Answering:
                 content_type=encoded.content_type,
                 content_encoding=encoded.content_encoding,
             )
-        except UsageError as error:  # it has no AMQP form: the work is done, the caller is told
+        except (UsageError, PublishError) as error:
+            # It has no AMQP form, or the broker does not take it: the work is done, the caller is told.
             self._log(error)
             await answer_error(self._messaging, request, error, self._errors)
 

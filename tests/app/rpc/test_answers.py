@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.rpc.conftest import echo, opened, served
-from hopmq import Message, Pool, Properties
+from hopmq import Message, Pool, Properties, Queue
 from hopmq.app.clock import LoopTime
 from hopmq.app.errors import (
     CallTimeoutError,
@@ -26,6 +26,7 @@ from hopmq.app.rpc import (
     deadline_of,
     is_overdue,
 )
+from hopmq.errors import PublishNackedError
 from hopmq.testing import FaultProxy, TurnedClock
 
 
@@ -119,6 +120,20 @@ async def test_an_answer_that_cannot_be_sent_in_time_is_lost_and_said_so(
         with pytest.raises(CallTimeoutError):
             await call
     assert "is lost" in caplog.text
+
+
+async def test_an_answer_that_the_callers_queue_refuses_is_an_error(
+    worker: Pool, queue: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    replies = Queue.classic(f"{name}-replies", max_length=1, overflow="reject-publish")
+    await worker.declare_queue(replies)
+    asked = await request(worker, queue, reply_to=replies.name, correlation_id="c")
+    assert await answer(worker, asked, b"all that there is room for")
+    with pytest.raises(PublishNackedError):
+        await answer(worker, asked, b"reply")
+    assert not await answer_error(worker, asked, ValueError(), RemoteErrors())
+    assert "is lost" in caplog.text
+    await worker.delete_queue(replies)
 
 
 async def test_an_answer_whose_confirm_was_lost_is_sent_again(

@@ -1,6 +1,7 @@
 """Endpoints answer, and callers learn of failures, as applications declare them."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from hopmq.app import (
     Router,
     Serialization,
 )
+from hopmq.broker import Broker
 
 
 @dataclass
@@ -157,3 +159,25 @@ async def test_an_answer_that_cannot_be_sent_is_told_to_the_caller(
         with pytest.raises(RemoteError, match="internal"):
             await app.request(name, b"")
     assert calls == 1
+
+
+async def test_an_answer_that_the_broker_does_not_take_is_told_to_the_caller(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = App(f"memory://{name}", request_timeout=20)
+    calls = 0
+
+    @app.endpoint(name)
+    async def blob(size: int) -> bytes:
+        nonlocal calls
+        calls += 1
+        return bytes(size)
+
+    async with Broker(host=None, name=name, max_message_size=1000), app:
+        with pytest.raises(RemoteError, match="internal"):
+            await app.request(name, 1001)
+        assert calls == 1
+        assert (await app.request(name, 1000)).body == bytes(1000)
+    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert record.exc_info is not None
+    assert "message size 1001 is larger" in str(record.exc_info[1])
