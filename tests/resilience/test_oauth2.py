@@ -17,7 +17,7 @@ from hopmq.testing import RabbitMQ
 from .tokens import Issuer, TokenEndpoint, broker_with_tokens
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples/oauth2.py"
-LIFE = 3
+LIFE = 4
 """Seconds for which a token is good."""
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import math
 import subprocess
 import time
 from pathlib import Path, PurePosixPath
@@ -26,13 +27,13 @@ class Issuer:
         _openssl("rsa", "-in", str(self._key), "-pubout", "-out", str(self.public))
 
     def token(self, life: int) -> str:
-        """Return a token that is good for so many seconds."""
+        """Return a token that is good for so many seconds, or up to one more."""
         head = {"alg": "RS256", "typ": "JWT", "kid": "issuer"}
         claims = {
             "aud": ["rabbitmq"],
             "sub": "orders",
             "scope": SCOPES,
-            "exp": int(time.time()) + life,
+            "exp": math.ceil(time.time()) + life,
         }
         signed = b".".join(_encoded(json.dumps(part).encode()) for part in (head, claims))
         signature = _openssl("dgst", "-sha256", "-sign", str(self._key), input=signed)
