@@ -50,7 +50,7 @@ auth_oauth2.default_key = issuer
 auth_oauth2.signing_keys.issuer = {public_key}
 auth_oauth2.algorithms.1 = RS256
 """
-    return RabbitMQ(installation, plugins=[PLUGIN], config=config)
+    return RabbitMQ(installation, plugins=[PLUGIN], config=config, start_timeout=120.0)
 
 
 class TokenEndpoint:
