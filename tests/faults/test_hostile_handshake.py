@@ -31,6 +31,9 @@ from .handshakes import STEPS, closing, refusal, start_method, tune
 SHORT = 0.1
 """A connect_timeout that a test can wait for."""
 
+UNHURRIED = 0.5
+"""One within which a handshake gets on although the machine has other things to do."""
+
 
 @asynccontextmanager
 async def listener(answer: Callable[[bytes], bytes | None]) -> AsyncIterator[int]:
@@ -79,8 +82,8 @@ async def test_silence_instead_of_tls_ends_within_the_connect_timeout() -> None:
 
 async def test_the_connect_timeout_of_a_url_is_in_milliseconds(server: ScriptedServer) -> None:
     server.gate.drop("Connection.Start")
-    with pytest.raises(ConnectTimeoutError, match=r"within 0\.05 seconds"):
-        await soon(hopmq.connect(f"{server.url}?connection_timeout=50"))
+    with pytest.raises(ConnectTimeoutError, match=r"within 0\.25 seconds"):
+        await soon(hopmq.connect(f"{server.url}?connection_timeout=250"))
     await soon(server.peers[0].lost)
 
 
@@ -88,7 +91,7 @@ async def test_a_peer_that_talks_without_getting_on_ends_within_the_connect_time
     server: ScriptedServer,
 ) -> None:
     held = server.gate.hold("Connection.Tune")
-    task = start(hopmq.connect(server.url, connect_timeout=SHORT))
+    task = start(hopmq.connect(server.url, connect_timeout=UNHURRIED))
     await soon(held.reached())
     peer = await soon(server.peer())
     while not task.done():
