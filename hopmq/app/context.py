@@ -1,6 +1,6 @@
 """What handlers and middleware learn of the message in hand."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -83,6 +83,16 @@ class ConsumeContext:
         if self._state is None:
             self._state = {}
         return self._state
+
+    def part(self, indexes: Iterable[int]) -> "ConsumeContext":
+        """Return what is about some of the messages only: middleware may pass on a part of a batch."""
+        chosen = list(indexes)
+        part = ConsumeContext([self.messages[each] for each in chosen], self.consumer, self.app)
+        if self.payloads is not None:
+            part.payloads = [self.payloads[each] for each in chosen]
+        part.retried = self.retried
+        part._state = self.state
+        return part
 
 
 def attempt_of(message: Message) -> int:

@@ -15,10 +15,14 @@ def delivered(
     content_type: str | None = "application/json",
     content_encoding: str | None = None,
     headers: dict[str, Any] | None = None,
+    message_id: str | None = None,
 ) -> DeliveredMessage:
     """Return a message that was delivered; it cannot be settled."""
     properties = Properties(
-        content_type=content_type, content_encoding=content_encoding, headers=headers
+        content_type=content_type,
+        content_encoding=content_encoding,
+        headers=headers,
+        message_id=message_id,
     )
     kind: Any = message_types(active)[0]
     message: DeliveredMessage = kind(

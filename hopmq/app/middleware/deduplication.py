@@ -3,14 +3,17 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
+from hopmq.app.batching import BatchFailures, failures_of
 from hopmq.app.clock import Clock, Timer
-from hopmq.app.context import ConsumeContext
+from hopmq.app.context import CallNext, ConsumeContext
 from hopmq.app.middleware.ticking import Ticking
 from hopmq.app.retry import Drop, Postpone
+from hopmq.client.message import Message
 from hopmq.errors import UsageError
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
@@ -49,6 +52,10 @@ class DeduplicationStore(Protocol):
         """Remember until `until` that the work is done, whoever has the claim."""
 
 
+_Claimed: TypeAlias = tuple[str, str] | None
+"""Key and token of what was begun; None for what has no key."""
+
+
 class Deduplication(Ticking):
     """Have each message handled once: the idempotent consumer.
 
@@ -59,8 +66,8 @@ class Deduplication(Ticking):
     end of a handler and its mark there is a moment in which a crash means work done twice. Only
     a handler that keeps the mark in the same transaction as its work is without it.
 
-    Messages are told apart by queue and `key`. For handlers of single messages that nobody waits
-    for the answer of.
+    Of a batch, the handler gets those that it is to work on. Messages are told apart by queue and `key`.
+    For consumers, not for endpoints, whose callers wait for an answer.
     """
 
     def __init__(
@@ -99,12 +106,61 @@ class Deduplication(Ticking):
         self, context: ConsumeContext, call_next: Callable[[ConsumeContext], Awaitable[Any]], /
     ) -> Any:
         """Handle, if nobody has or does."""
-        if len(context.messages) != 1:
-            raise UsageError("Deduplication is for handlers of single messages, not of batches")
+        if context.payloads is not None:
+            return await self._of_batch(context, call_next)
+        with ExitStack() as renewals:
+            claimed = await self._begin(context, renewals)
+            try:
+                result = await call_next(context)
+            except BaseException:
+                await self._release([claimed])
+                raise
+        await self._mark(claimed, context)
+        return result
+
+    async def _of_batch(self, context: ConsumeContext, call_next: CallNext[ConsumeContext]) -> Any:
+        """Handle those that nobody has handled or does."""
+        begun: dict[int, _Claimed] = {}
+        failures: dict[int, BaseException] = {}
+        result, error = None, None
+        with ExitStack() as renewals:
+            try:
+                for index, message in enumerate(context.messages):
+                    try:
+                        begun[index] = await self._begin(context.part([index]), renewals)
+                    except Drop:
+                        _ack(message)
+                    except Postpone as verdict:
+                        failures[index] = verdict
+                if begun:
+                    result, error = await _outcome(context.part(begun), call_next)
+            except BaseException:
+                await self._release(begun.values())
+                raise
+        failed = {} if error is None else failures_of(error, len(begun))
+        for position, (index, claimed) in enumerate(begun.items()):
+            if position in failed:
+                failures[index] = failed[position]
+                await self._release([claimed])
+            else:
+                await self._mark(claimed, context)
+        if error is not None and len(begun) == len(context.messages):
+            raise error
+        if failures:
+            raise BatchFailures(failures)
+        return result
+
+    async def _begin(self, context: ConsumeContext, renewals: ExitStack) -> _Claimed:
+        """Claim a message, and have the claim renewed.
+
+        Raises:
+            Drop: It was handled before.
+            Postpone: Somebody else is at it.
+        """
         name = context.message.message_id if self._key is None else self._key(context)
         if name is None:
             logger.debug("a message of consumer %r has no key", context.consumer.name)
-            return await call_next(context)
+            return None
         clock = self.clock_of(context.app)
         key, token, now = f"{context.consumer.queue}:{name}", secrets.token_hex(8), clock.wall()
         try:
@@ -117,21 +173,38 @@ class Deduplication(Ticking):
         if claim.state == "busy":
             wait = max(claim.until - now, 0.0) + self._lease * 0.1
             raise Postpone(min(wait, self._lease), f"{name!r} is being handled elsewhere")
-        with _Renewal(self._store, clock, key, token, self._lease):
-            try:
-                result = await call_next(context)
-            except BaseException:
-                await self._store.release(key, token)
-                raise
-        await self._mark(key, clock.wall())
-        return result
+        renewals.enter_context(_Renewal(self._store, clock, key, token, self._lease))
+        return key, token
 
-    async def _mark(self, key: str, now: float) -> None:
+    async def _release(self, claims: Iterable[_Claimed]) -> None:
+        for claimed in claims:
+            if claimed is not None:
+                await self._store.release(*claimed)
+
+    async def _mark(self, claimed: _Claimed, context: ConsumeContext) -> None:
+        if claimed is None:
+            return
+        key, now = claimed[0], self.clock_of(context.app).wall()
         try:
             await self._store.done(key, now=now, until=now + self._ttl)
         except Exception:
             # The store is the user's. To fail here would have the work done again.
             logger.exception("%r was handled, but that cannot be remembered", key)
+
+
+async def _outcome(
+    context: ConsumeContext, call_next: CallNext[ConsumeContext]
+) -> tuple[Any, Exception | None]:
+    """Return what the handler of a batch returned, or failed of."""
+    try:
+        return await call_next(context), None
+    except Exception as error:
+        return None, error
+
+
+def _ack(message: Message) -> None:
+    if not message.settled:
+        message.ack()
 
 
 class _Renewal:

@@ -1,12 +1,14 @@
 """What tests of middleware share: a turned clock, a consumer and messages that nobody delivered."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from hopmq.app.context import ConsumeContext, attempt_of
+from hopmq.app.middleware import DeduplicationStore, MemoryStore, SqliteStore
 from hopmq.testing import TurnedClock
 
 
@@ -14,6 +16,18 @@ from hopmq.testing import TurnedClock
 def clock() -> TurnedClock:
     """Return a clock that stands still."""
     return TurnedClock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(
+    request: pytest.FixtureRequest, anyio_backend: object, tmp_path: Path
+) -> AsyncIterator[DeduplicationStore]:
+    """Return each kind of store, empty."""
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    async with SqliteStore(tmp_path / "deliveries.db") as store:
+        yield store
 
 
 class Consumer:

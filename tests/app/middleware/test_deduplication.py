@@ -4,7 +4,7 @@ import asyncio
 import logging
 import multiprocessing
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,6 @@ from hopmq.app.retry import Drop, Postpone
 from hopmq.testing import TurnedClock
 
 NOW = 1_000_000.0
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(
-    request: pytest.FixtureRequest, anyio_backend: object, tmp_path: Path
-) -> AsyncIterator[DeduplicationStore]:
-    """Return each kind of store, empty."""
-    if request.param == "memory":
-        yield MemoryStore()
-        return
-    async with SqliteStore(tmp_path / "deliveries.db") as store:
-        yield store
 
 
 class Work:
@@ -202,11 +190,6 @@ async def test_a_store_that_cannot_remember_does_not_have_the_work_done_again(
 
     assert await Deduplication(Full())(context("m"), done) == "result"
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
-
-
-async def test_batches_are_refused(context: Contexts) -> None:
-    with pytest.raises(UsageError, match="batches"):
-        await Deduplication(MemoryStore())(context("1", "2"), done)
 
 
 @pytest.mark.parametrize("options", [{"lease": 0}, {"ttl": -1}])
