@@ -13,8 +13,8 @@ from hopmq.errors import UsageError
 class Timeout(Ticking):
     """Cancel a handler that takes too long; it counts as failed, by `TimeoutError`.
 
-    A plain function in a thread cannot be cancelled: it runs on while its message is settled as
-    failed, and so may a coroutine that holds out against cancellation.
+    A plain function in a thread cannot be cancelled: it is waited for, and has failed then, so that no
+    two attempts run at once. So has a coroutine that holds out against cancellation.
     """
 
     def __init__(self, seconds: float, *, clock: Clock | None = None) -> None:
