@@ -9,6 +9,7 @@ from typing import Final, Literal, Protocol
 
 from hopmq.app.context import attempt_of
 from hopmq.app.error_text import text_of
+from hopmq.app.running.rests import Rests
 from hopmq.client.message import Message
 from hopmq.client.workers import is_worker
 from hopmq.errors import HopMQError, UsageError
@@ -70,16 +71,19 @@ class RunningConsumer:
         attempt_of: Callable[[Message], int] = attempt_of,
         backoff: Backoff = _BACKOFF,
         handler: str | None = None,
+        rests: Rests | None = None,
     ) -> None:
         """Read by what `read` returns, a new one each time; `prepare` what that needs before.
 
         `read` is told whether it shall take one message at a time. `handler` is what is shown of it.
+        `rests` end when it has stopped.
         """
         self._name = name
         self._queue = queue
         self._read = read
         self._prepare = prepare
         self.attempt_of: Callable[[Message], int] = attempt_of
+        self._rests = rests or Rests()
         self._backoff = backoff
         self._handler = handler
         self._why_ended = ""
@@ -196,6 +200,7 @@ class RunningConsumer:
         async with self._changing:
             if self._state != "stopped":
                 await self._end("stopped")
+        self._rests.end()  # not before all else has gone back, which would overtake
         await self._stopped()
 
     async def cut_off(self, within: float) -> None:

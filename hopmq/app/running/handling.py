@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from hopmq.app.batching import failures_of
-from hopmq.app.clock import Clock, sleep
+from hopmq.app.clock import Clock
 from hopmq.app.context import ConsumeContext, PausableConsumer
 from hopmq.app.crew import PROGRAM_ENDS, give_back, is_cancelled
 from hopmq.app.declarations import AckPolicy
 from hopmq.app.errors import DeliveryLimitError, PayloadError
 from hopmq.app.retry import Failures, Postpone, RetryAfter, Verdict
+from hopmq.app.running.rests import Rests
 from hopmq.client.message import Message
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
@@ -40,6 +41,7 @@ class Handling:
         "_decode",
         "_failures",
         "_in_place",
+        "_rests",
         "_retry",
         "_settles",
     )
@@ -54,6 +56,7 @@ class Handling:
         ack: AckPolicy,
         failures: Failures,
         in_place: bool,
+        rests: Rests,
         clock: Clock,
     ) -> None:
         """Call `call`; what fails is settled by `failures`, unless it is tried again in place."""
@@ -66,6 +69,7 @@ class Handling:
         self._settles = ack == "auto"
         self._failures = failures
         self._in_place = in_place
+        self._rests = rests
         self._clock = clock
 
     async def one(self, message: Message) -> None:
@@ -98,7 +102,7 @@ class Handling:
                     await self._give_up(context, message, error)
                     return False
                 if pause:
-                    await sleep(self._clock, pause)
+                    await self._rests.sleep(self._clock, pause)
                 if self._is_lost(message):
                     return False
                 if not isinstance(error, Postpone):
@@ -146,7 +150,7 @@ class Handling:
                 single.retried += 1
             again.append(single)
         if longest:
-            await sleep(self._clock, longest)
+            await self._rests.sleep(self._clock, longest)
         return [each for each in again if not self._is_lost(each.message)]
 
     async def _failures_of(self, batch: list[ConsumeContext]) -> Mapping[int, BaseException]:

@@ -21,6 +21,7 @@ from hopmq.app.running.declaring import Declaring
 from hopmq.app.running.handling import Handling
 from hopmq.app.running.isolation import isolated
 from hopmq.app.running.readings import QueueReading, named
+from hopmq.app.running.rests import Rests
 from hopmq.app.running.settings import RunSettings
 
 
@@ -82,6 +83,7 @@ class Workshop:
             if settings.declares:
                 await rest.declare(messaging)
 
+        rests = Rests()
         consumer = RunningConsumer(
             declared.name,
             declared.place.queue.name,
@@ -89,6 +91,7 @@ class Workshop:
             prepare,
             failures.attempt_of,
             handler=function_name(declared.function),
+            rests=rests,
         )
         batched = declared.batch is not None
         handling = Handling(
@@ -99,6 +102,7 @@ class Workshop:
             ack=declared.ack,
             failures=failures,
             in_place=declared.stays_in_place,
+            rests=rests,
             clock=settings.clock,
         )
         return consumer

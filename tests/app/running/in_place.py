@@ -6,6 +6,7 @@ from hopmq.app import Retry
 from hopmq.app.clock import LoopTime
 from hopmq.app.retry import Failures
 from hopmq.app.running.handling import Handling
+from hopmq.app.running.rests import Rests
 from hopmq.client.message import Message
 from hopmq.entities import Queue
 
@@ -31,5 +32,6 @@ def handling(call: Any, retry: Retry) -> Handling:
         ack="auto",
         failures=Failures(nobody, Queue("orders"), retry, clock, in_place=True),
         in_place=True,
+        rests=Rests(),
         clock=clock,
     )
