@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
 from hopmq.app.clock import Clock, LoopTime
 from hopmq.app.context import ConsumeMiddleware, PublishMiddleware
@@ -38,9 +38,6 @@ T = TypeVar("T")
 
 AppState = Literal["new", "starting", "running", "draining", "stopped"]
 Lifespan: TypeAlias = Callable[["App"], AbstractAsyncContextManager[None]]
-
-_AFTER_FAILURE: Final = 5.0
-"""Seconds for what has begun already when an application cannot start."""
 
 
 class App(Router, Outbound):
@@ -85,7 +82,8 @@ class App(Router, Outbound):
                 they are managed elsewhere.
             threads: Handlers that are plain functions and run at once, in threads, at most.
             request_timeout: Seconds that `request` waits for an answer by default.
-            drain_timeout: Seconds that handlers have to finish when the application ends.
+            drain_timeout: Seconds that handlers have to finish when the application ends, and all
+                that it has begun when it cannot start.
             clock: Where time comes from; the event loop by default.
         """
         super().__init__(middleware=middleware)
@@ -341,7 +339,7 @@ class App(Router, Outbound):
                 await run.consume()
         except BaseException:
             try:
-                await run.end(_AFTER_FAILURE)
+                await run.end(self._drain_timeout)
             except Exception:  # why it did not start is what counts
                 logger.exception("what had begun did not end in order")
             finally:

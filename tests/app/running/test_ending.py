@@ -10,6 +10,7 @@ import pytest
 from app.running.seen import Seen
 from hopmq import UsageError
 from hopmq.app import App, Depends
+from hopmq.app.running.consumer import RunningConsumer
 
 
 async def hang() -> None:
@@ -126,6 +127,38 @@ async def test_why_it_did_not_start_is_what_is_raised(amqp_url: str) -> None:
     with pytest.raises(ZeroDivisionError):
         await app.start()
     assert app.state == "stopped"
+
+
+async def test_handlers_have_the_time_of_a_drain_when_the_start_is_interrupted(
+    amqp_url: str,
+    cleaned: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = App(amqp_url, drain_timeout=0.05)
+    start, at_work = RunningConsumer.start, asyncio.Event()
+
+    async def start_and_hang(consumer: RunningConsumer) -> None:
+        await start(consumer)
+        await hang()
+
+    monkeypatch.setattr(RunningConsumer, "start", start_and_hang)
+
+    @app.consumer(cleaned)
+    async def handle() -> None:
+        at_work.set()
+        await hang()
+
+    @app.on_startup
+    async def begin() -> None:
+        await app.publish(b"", routing_key=cleaned)
+
+    starting = asyncio.create_task(app.start())
+    await at_work.wait()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert "not finished within 0.05 seconds: cut off" in caplog.text
 
 
 async def test_a_handler_does_not_wait_for_itself_to_drain(
