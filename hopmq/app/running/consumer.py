@@ -159,8 +159,11 @@ class RunningConsumer:
                 has paused it has resumed it.
         """
         self._wishes[by] = "paused"
-        if not (self.is_own_handler and self.is_paused):  # which whoever resumes it waits for
-            await self._comply()
+        if self.is_own_handler and self.is_paused:
+            return  # whoever is about to resume it waits for this handler, and asks again then
+        async with self._changing:
+            if self._wanted == "paused" and not self._is_as_wanted:
+                await self._end("paused")
 
     async def probe(self, by: object = None) -> None:
         """Take messages one at a time, until it is resumed or paused again; only while paused.
@@ -192,7 +195,8 @@ class RunningConsumer:
         if self._state != "running":
             self._check_caller()
         self._wishes.pop(by, None)
-        await self._comply()
+        if not self.is_own_handler:
+            await self._comply()
 
     async def stop(self) -> None:
         """Take no more messages, for good; return when handlers have finished."""
@@ -246,7 +250,7 @@ class RunningConsumer:
         return self._state in {self._wanted, "new", "stopped"}
 
     async def _comply(self) -> None:
-        """Be as it is wanted, by those too who change their minds meanwhile."""
+        """Be as it is wanted, by those too who change their minds meanwhile; may wait for handlers."""
         async with self._changing:
             while not (self._is_as_wanted or self._is_over):
                 if self._state == "paused":

@@ -81,6 +81,25 @@ async def test_a_task_that_a_handler_began_may_resume(
         assert await seen.count(2) == [b"first", b"second"]
 
 
+async def test_a_handler_that_pauses_does_not_wait_for_who_resumes_meanwhile(
+    amqp_url: str, cleaned: str, seen: Seen
+) -> None:
+    app = App(amqp_url)
+    resuming: set[asyncio.Task[None]] = set()
+
+    @app.consumer(cleaned)
+    async def handle(context: ConsumeContext, body: bytes) -> None:
+        if body == b"first":
+            resuming.add(asyncio.create_task(app.consumers[cleaned].resume()))
+            await context.consumer.pause()  # in which the resume has its turn
+        await seen.add(body)
+
+    async with app:
+        for body in (b"first", b"second"):
+            await app.publish(body, routing_key=cleaned)
+        assert await seen.count(2) == [b"first", b"second"]
+
+
 async def test_a_consumer_that_was_cut_off_is_not_resumed(
     amqp_url: str, cleaned: str, other: Connection
 ) -> None:
