@@ -48,7 +48,8 @@ class Router:
         """Have nothing yet.
 
         Args:
-            prefix: What stands before the names of queues and endpoints, such as `shop.`.
+            prefix: What stands before the names of queues and endpoints, such as `shop.`; groups
+                name their queues after themselves.
             middleware: What stands around every handler of this router, the first outermost.
         """
         self.declared: Declared = Declared(prefix, checked_middleware(middleware))
