@@ -1,9 +1,11 @@
 """Publishing many messages in a row, as fast as there is room for them."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Iterable
 
 from hopmq.client.outcome import PublishHandle
 from hopmq.client.publishing import Publishing, size_of
+from hopmq.client.session import Session
 from hopmq.core.pending import Receipt
 from hopmq.errors import EncodeError, HopMQError, PublishManyError, PublishNotSentError
 from hopmq.typedefs import Body
@@ -13,42 +15,50 @@ from hopmq.wire import Properties
 class Pipeline:
     """Messages that differ only in their bodies; an error is the outcome of one alone."""
 
-    __slots__ = ("_content", "_decided", "_handles", "_publishing", "_read_confirms", "_timeout")
+    __slots__ = ("_content", "_decided", "_handles", "_publishing", "_session", "_timeout")
 
     def __init__(
         self,
         publishing: Publishing,
-        read_confirms: Callable[[], None],
+        session: Session,
         content: tuple[str, str, bool, Properties | bytes],
         timeout: float,
     ) -> None:
-        """Publish by `publishing`; `read_confirms` is called before waiting for some.
+        """Publish by `publishing`.
 
         Args:
             publishing: Writes them.
-            read_confirms: Sees to it that confirms are read.
+            session: Where the confirms are read.
             content: Exchange, routing key, mandatory and properties.
             timeout: Seconds for each message.
         """
         self._publishing = publishing
-        self._read_confirms = read_confirms
+        self._session = session
         self._content = content
         self._timeout = timeout
         self._handles: list[PublishHandle] = []
         self._decided = 0  # of the handles, but for some that are still on their way
 
-    def publish_now(self, body: Body) -> bool:
-        """Write the next message; return False where there is no room for it."""
-        try:
-            handle = self._publishing.start_now(*self._content, body, self._timeout)
-        except (EncodeError, PublishNotSentError) as error:
-            handle = _refused(error)
-        if handle is None:
-            return False
-        self._handles.append(handle)
-        return True
+    async def publish_all(self, bodies: Iterable[Body]) -> None:
+        """Write the next messages, each as soon as there is room for it."""
+        exchange, routing_key, mandatory, properties = self._content
+        start_now, timeout = self._publishing.start_now, self._timeout
+        append, session = self._handles.append, self._session
+        for body in bodies:
+            try:
+                handle = start_now(exchange, routing_key, mandatory, properties, body, timeout)
+            except (EncodeError, PublishNotSentError) as error:
+                handle = _refused(error)
+            if handle is None:
+                await self._publish_later(body)
+            else:
+                append(handle)
+            if session.flushed_early:
+                # Without confirms nothing else would let the loop write.
+                session.flushed_early = False
+                await asyncio.sleep(0)
 
-    async def publish(self, body: Body) -> None:
+    async def _publish_later(self, body: Body) -> None:
         """Wait for room and write the next message, or leave it as the one that is held."""
         handles, size = self._handles, size_of(body)
         self._read_confirms()
@@ -64,6 +74,12 @@ class Pipeline:
         except (EncodeError, PublishNotSentError) as error:
             handle = _refused(error)
         handles.append(handle)
+
+    def _read_confirms(self) -> None:
+        """See to it that confirms are read, if unread messages have stopped the reading."""
+        budget = self._session.budget
+        if budget.paused:
+            budget.awaiting()
 
     async def receipts(self) -> list[Receipt]:
         """Wait for every outcome and return the receipts, in order.

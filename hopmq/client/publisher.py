@@ -200,7 +200,7 @@ class PublishOperations:
         """
         pipeline = Pipeline(
             self._publishing,
-            self._read_confirms,
+            self._session,
             (
                 name_of(exchange),
                 routing_key,
@@ -209,28 +209,14 @@ class PublishOperations:
             ),
             self._publish_timeout if timeout is None else timeout,
         )
-        session = self._session
         if isinstance(bodies, AsyncIterable):
             async for body in bodies:
-                if not pipeline.publish_now(body):
-                    await pipeline.publish(body)
+                await pipeline.publish_all((body,))
         else:
-            for body in bodies:
-                if not pipeline.publish_now(body):
-                    await pipeline.publish(body)
-                if session.flushed_early:
-                    # Without confirms nothing else would let the loop write.
-                    session.flushed_early = False
-                    await asyncio.sleep(0)
+            await pipeline.publish_all(bodies)
         return await pipeline.receipts()
 
     async def wait_for_confirms(self) -> None:
         """Wait until every publish so far has its outcome; each has a deadline."""
         for publish in self._publishing.undecided():
             await publish.wait()
-
-    def _read_confirms(self) -> None:
-        """See to it that confirms are read, if unread messages have stopped the reading."""
-        budget = self._session.budget
-        if budget.paused:
-            budget.awaiting()
