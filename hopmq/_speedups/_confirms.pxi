@@ -41,7 +41,7 @@ cdef class Receipt:
 cdef class Pending:
     """The state of a publish until its outcome is known."""
 
-    cdef public object size
+    cdef public int64_t size
     cdef public double begun
     cdef public double deadline
     cdef public uint64_t delivery_tag
@@ -50,7 +50,7 @@ cdef class Pending:
     cdef public object _error
     cdef list waiters
 
-    def __init__(self, object size, double begun, double timeout):
+    def __init__(self, int64_t size, double begun, double timeout):
         """Start undecided, with `timeout` seconds from `begun` on."""
         self.size = size
         self.begun = begun
@@ -91,12 +91,15 @@ cdef class Pending:
         else:
             self.waiters.append(waiter)
 
-    cpdef confirmed(self):
-        """End as confirmed, or as returned if the message came back before."""
-        if not self._settled:
-            self._end()
+    cpdef bint confirmed(self) except -1:
+        """End as confirmed, or as returned if the message came back before.
 
-    cpdef _end(self):
+        Returns:
+            Whether somebody waited.
+        """
+        return not self._settled and self._end()
+
+    cpdef bint _end(self) except -1:
         cdef list waiters = self.waiters
         self._settled = True
         if waiters is not None:
@@ -104,6 +107,7 @@ cdef class Pending:
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
+        return waiters is not None
 
 
 @cython.final
@@ -113,9 +117,10 @@ cdef class ConfirmLedger:
     cdef dict outstanding
     cdef uint64_t following
     cdef uint64_t lowest
-    cdef public object outstanding_bytes
-    cdef public object unmatched
+    cdef public int64_t outstanding_bytes
+    cdef public int64_t unmatched
     cdef public object on_room
+    cdef public object on_woken
 
     def __init__(self):
         """Start with nothing outstanding."""
@@ -125,6 +130,7 @@ cdef class ConfirmLedger:
         self.outstanding_bytes = 0
         self.unmatched = 0
         self.on_room = None
+        self.on_woken = None
 
     def __len__(self):
         """Return how many publishes are outstanding."""
@@ -144,21 +150,24 @@ cdef class ConfirmLedger:
         cdef object tag = self.following
         self.following += 1
         self.outstanding[tag] = publish
-        self.outstanding_bytes += publish.size
+        self.outstanding_bytes += size_of(publish)
         return tag
 
     def acked(self, tag, bint multiple):
         """Settle what a basic.ack covers."""
+        cdef bint woken = False
         if not multiple:
             publish = self.outstanding.pop(tag, None)
             if publish is None:
                 self.unmatched += 1
                 return
-            self.outstanding_bytes -= publish.size
-            confirm(publish)
+            self.outstanding_bytes -= size_of(publish)
+            woken = confirm(publish)
         else:
             for publish in self.taken_up_to(tag):
-                confirm(publish)
+                woken |= confirm(publish)
+        if woken and self.on_woken is not None:
+            self.on_woken()
         if self.on_room is not None:
             self.on_room()
 
@@ -169,7 +178,7 @@ cdef class ConfirmLedger:
             if publish is None:
                 self.unmatched += 1
                 return
-            self.outstanding_bytes -= publish.size
+            self.outstanding_bytes -= size_of(publish)
             publish.nacked()
         else:
             for publish in self.taken_up_to(tag):
@@ -197,7 +206,6 @@ cdef class ConfirmLedger:
         cdef uint64_t last = self.following - 1 if tag == 0 else tag
         cdef list taken = []
         cdef dict outstanding = self.outstanding
-        cdef object size = 0
         if last >= self.following or last < self.lowest:
             self.unmatched += 1
             return taken
@@ -206,15 +214,18 @@ cdef class ConfirmLedger:
             publish = outstanding.pop(self.lowest, None)
             self.lowest += 1
             if publish is not None:
-                size += publish.size
+                self.outstanding_bytes -= size_of(publish)
                 taken.append(publish)
-        self.outstanding_bytes -= size
         return taken
 
 
-cdef inline int confirm(object publish) except -1:
+cdef inline int64_t size_of(object publish) except? -1:
     if isinstance(publish, Pending):
-        (<Pending>publish).confirmed()
-    else:
-        publish.confirmed()
-    return 0
+        return (<Pending>publish).size
+    return publish.size
+
+
+cdef inline bint confirm(object publish) except -1:
+    if isinstance(publish, Pending):
+        return (<Pending>publish).confirmed()
+    return publish.confirmed()

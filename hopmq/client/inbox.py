@@ -24,6 +24,9 @@ class Reading(Protocol):
         """Return whether an answer is due that stopping to read would hold back."""
         ...
 
+    def expect_output(self) -> None:
+        """Write what those who were just woken will have to send."""
+
 
 class ReadingBudget:
     """Bound the bytes of messages that wait unread on one connection, with all they take here.
@@ -76,6 +79,10 @@ class ReadingBudget:
         self.paused = False
         self._reading.resume_reading()
 
+    def reader_woken(self) -> None:
+        """Take note that a reader was woken: it may settle what it reads."""
+        self._reading.expect_output()
+
     def _stop_if_allowed(self) -> None:
         if self.unread <= self.limit * self.HARD_FACTOR and self._reading.is_awaiting():
             return
@@ -117,6 +124,7 @@ class Inbox:
             budget.overrun()
         if self._readers:
             self._wake_one()
+            budget.reader_woken()
 
     async def get(self) -> Message:
         """Take the oldest message; wait for one if there is none.

@@ -289,6 +289,10 @@ class Session:
         """Read again."""
         self.link.resume_reading()
 
+    def expect_output(self) -> None:
+        """Write what those who were just woken will have to send."""
+        self.link.expect_output()
+
     def is_awaiting(self) -> bool:
         """Return whether an answer is due that stopping to read would hold back."""
         if self._requests:

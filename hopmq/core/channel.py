@@ -135,6 +135,7 @@ class ChannelCore:
         self.request(waiter, new_method(Confirm.Select), Confirm.SelectOk)
         if self.confirms is None:
             self.confirms = confirm_ledger(self._connection.codec)
+            self.confirms.on_woken = self._connection.on_woken
 
     def publish(
         self,

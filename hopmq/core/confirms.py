@@ -12,8 +12,8 @@ class PendingPublish(Protocol):
 
     size: int
 
-    def confirmed(self) -> None:
-        """Take note that the broker has it."""
+    def confirmed(self) -> bool:
+        """Take note that the broker has it; return whether somebody waited for that."""
 
     def nacked(self) -> None:
         """Take note that the broker refused it."""
@@ -35,6 +35,7 @@ class ConfirmLedger:
         outstanding_bytes: The sizes of what is outstanding, together.
         unmatched: Confirms that matched nothing.
         on_room: Called after publishes were settled, while somebody waits for room.
+        on_woken: Called after an ack that somebody waited for.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class ConfirmLedger:
         "_next",
         "_outstanding",
         "on_room",
+        "on_woken",
         "outstanding_bytes",
         "unmatched",
     )
@@ -54,6 +56,7 @@ class ConfirmLedger:
         self.outstanding_bytes: int = 0
         self.unmatched: int = 0
         self.on_room: Callable[[], None] | None = None
+        self.on_woken: Callable[[], None] | None = None
 
     def __len__(self) -> int:
         """Return how many publishes are outstanding."""
@@ -78,16 +81,19 @@ class ConfirmLedger:
 
     def acked(self, tag: int, multiple: bool) -> None:
         """Settle what a basic.ack covers."""
+        woken = False
         if not multiple:
             publish = self._outstanding.pop(tag, None)
             if publish is None:
                 self.unmatched += 1
                 return
             self.outstanding_bytes -= publish.size
-            publish.confirmed()
+            woken = publish.confirmed()
         else:
             for publish in self._take_up_to(tag):
-                publish.confirmed()
+                woken |= publish.confirmed()
+        if woken and self.on_woken is not None:
+            self.on_woken()
         if self.on_room is not None:
             self.on_room()
 

@@ -85,6 +85,7 @@ class ConnectionCore:
         error: Why it ended, once it has.
         frame_max: Largest frame that may be sent, in bytes.
         on_output: Called when there is something to send after there was nothing.
+        on_woken: Called when a confirm has come that somebody waited for.
         opening: The handshake, and the verdicts that a server owes it.
         now: The time of the last call, on the owner's clock.
     """
@@ -109,6 +110,7 @@ class ConnectionCore:
         # Credentials such as a token may need more than the minimum before tuning.
         self.frame_max: int = settings.tuning.frame_max or DEFAULT_FRAME_MAX
         self.on_output: Callable[[], None] = _nothing
+        self.on_woken: Callable[[], None] = _nothing
         self.out: list[bytes | memoryview] = []
         self.out_size: int = 0
         self.append_publish: AppendPublish = self.codec.append_publish

@@ -95,17 +95,21 @@ class Pending:
         else:
             self._waiters.append(waiter)
 
-    def confirmed(self) -> None:
-        """End as confirmed, or as returned if the message came back before."""
-        if not self._settled:
-            self._end()
+    def confirmed(self) -> bool:
+        """End as confirmed, or as returned if the message came back before.
 
-    def _end(self) -> None:
+        Returns:
+            Whether somebody waited.
+        """
+        return not self._settled and self._end()
+
+    def _end(self) -> bool:
         self._settled = True
         waiters, self._waiters = self._waiters, None
         for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
+        return waiters is not None
 
 
 PURE: Final = (Pending, Receipt)

@@ -47,6 +47,8 @@ class Link(asyncio.BufferedProtocol):
         "_abort_timer",
         "_clock",
         "_flush_scheduled",
+        "_has_woken",
+        "_in_read",
         "_loop",
         "_on_made",
         "_read_paused",
@@ -93,6 +95,8 @@ class Link(asyncio.BufferedProtocol):
         self._on_made = on_made
         self._transport: asyncio.Transport | None = None
         self._flush_scheduled = False
+        self._in_read = False
+        self._has_woken = False
         self._read_paused = False
         self._was_open = False
         self._timer: Timer | None = None
@@ -128,6 +132,7 @@ class Link(asyncio.BufferedProtocol):
         self._socket = _socket_of(self._transport)
         inheritance.guard(self)
         self.core.on_output = self.request_flush
+        self.core.on_woken = self.expect_output
         if self._on_made is not None:
             self._on_made()
         self.flush()
@@ -136,8 +141,18 @@ class Link(asyncio.BufferedProtocol):
         """Hand the bytes just read to the core."""
         if self._trace_in is not None:
             self._trace_in(nbytes)
-        self.core.received(nbytes, self._time())
-        self._pass_on_events()
+        self._in_read = True
+        try:
+            self.core.received(nbytes, self._time())
+            self._pass_on_events()
+        finally:
+            self._in_read = False
+            if self._has_woken:
+                self._has_woken = False
+                self._flush_scheduled = True
+                self._loop.call_soon(self.flush)
+            elif self._flush_scheduled:
+                self.flush()
 
     def eof_received(self) -> bool:
         """Close our half as well."""
@@ -192,10 +207,21 @@ class Link(asyncio.BufferedProtocol):
     # --- writing -----------------------------------------------------------------------------
 
     def request_flush(self) -> None:
-        """Write what the core has at the end of this turn of the loop."""
+        """Write what the core has at the end of this turn of the loop, or of the read in it."""
         if not self._flush_scheduled:
             self._flush_scheduled = True
-            self._loop.call_soon(self.flush)
+            if not self._in_read:
+                self._loop.call_soon(self.flush)
+
+    def expect_output(self) -> None:
+        """Write at the end of the next turn: who has just been woken may send something in it.
+
+        If they were to ask for it themselves, it would be a turn later.
+        """
+        if self._in_read:
+            self._has_woken = True
+        else:
+            self.request_flush()
 
     def flush(self) -> None:
         """Write what the core has now."""

@@ -42,6 +42,7 @@ class Publish:
 
     def __init__(self, size: int = 1) -> None:
         self.size = size
+        self.is_awaited = False
         self.outcome: str | None = None
         self.came_back: Returned | None = None
         self.error: HopMQError | None = None
@@ -50,8 +51,9 @@ class Publish:
         assert self.outcome is None, f"{self.outcome}, and now {outcome}"
         self.outcome = outcome
 
-    def confirmed(self) -> None:
+    def confirmed(self) -> bool:
         self._end("confirmed")
+        return self.is_awaited
 
     def nacked(self) -> None:
         self._end("nacked")

@@ -37,6 +37,18 @@ def outcomes(publishes: list[Publish]) -> list[str | None]:
 # --- single rules --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("multiple", [False, True])
+def test_an_ack_that_somebody_waited_for_is_told_of_once(codec: Codec, multiple: bool) -> None:
+    ledger, publishes = ledger_of(codec, 5)
+    told: list[None] = []
+    ledger.on_woken = lambda: told.append(None)
+    ledger.acked(2, multiple)
+    assert told == []
+    publishes[2].is_awaited = True
+    ledger.acked(4 if multiple else 3, multiple)
+    assert told == [None]
+
+
 def test_tags_count_from_one(codec: Codec) -> None:
     ledger = confirm_ledger(codec)
     assert [ledger.register(Publish()) for _ in range(3)] == [1, 2, 3]

@@ -44,8 +44,8 @@ def test_a_confirm_makes_a_receipt_and_wakes_everybody_once(twin: Twin) -> None:
     gone.cancel()
     for waiter in (*waiting, gone):
         publish.wake(waiter)
-    publish.confirmed()
-    publish.confirmed()
+    assert publish.confirmed()
+    assert not publish.confirmed()
     assert [waiter.answers for waiter in (*waiting, gone)] == [1, 1, 0]
     assert publish.done()
     for receipt in (publish.outcome, publish.result()):
@@ -56,7 +56,7 @@ def test_a_confirm_makes_a_receipt_and_wakes_everybody_once(twin: Twin) -> None:
 def test_what_ended_with_an_error_raises_it(twin: Twin) -> None:
     publish, error = twin[0](1, 0.0, 1.0), HopMQError("no")
     publish._error = error
-    publish.confirmed()
+    assert not publish.confirmed()
     assert publish.outcome is error
     with pytest.raises(HopMQError) as raised:
         publish.result()
