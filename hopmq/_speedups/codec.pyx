@@ -49,7 +49,7 @@ from hopmq.wire.properties import PROPERTY_NAMES, Properties
 
 import_datetime()
 
-CODEC_VERSION = 5
+CODEC_VERSION = 6
 HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 
