@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from hopmq.app.groups import Group
     from hopmq.app.health import AppHealth
     from hopmq.app.injection import Depends, Header, Headers
+    from hopmq.app.published import Published
     from hopmq.app.publisher import Publisher
     from hopmq.app.retry import (
         Constant,
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from hopmq.app.rpc import RemoteErrors, RpcClient
     from hopmq.app.running.consumer import RunningConsumer
     from hopmq.app.serialization import Encoded, Serialization, Serializer, SizeLimits
-    from hopmq.app.testing import AppTest, Published
+    from hopmq.app.testing import AppTest
     from hopmq.app.topology import Topology
 
 __all__ = [
@@ -142,7 +143,7 @@ _LOADED_WHEN_USED: Final = {
     "Postpone": "hopmq.app.retry",
     "PublishContext": "hopmq.app.context",
     "PublishMiddleware": "hopmq.app.context",
-    "Published": "hopmq.app.testing",
+    "Published": "hopmq.app.published",
     "Publisher": "hopmq.app.publisher",
     "RemoteErrors": "hopmq.app.rpc",
     "Retry": "hopmq.app.retry",

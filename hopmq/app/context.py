@@ -87,12 +87,18 @@ class ConsumeContext:
     def part(self, indexes: Iterable[int]) -> "ConsumeContext":
         """Return what is about some of the messages only: middleware may pass on a part of a batch."""
         chosen = list(indexes)
-        part = ConsumeContext([self.messages[each] for each in chosen], self.consumer, self.app)
+        part = self.with_messages([self.messages[each] for each in chosen])
         if self.payloads is not None:
             part.payloads = [self.payloads[each] for each in chosen]
-        part.retried = self.retried
-        part._state = self.state
         return part
+
+    def with_messages(self, messages: Sequence[Message]) -> "ConsumeContext":
+        """Return the same context with other messages; `state` is one and the same."""
+        other = ConsumeContext(messages, self.consumer, self.app)
+        other.payloads = self.payloads
+        other.retried = self.retried
+        other._state = self.state
+        return other
 
 
 def attempt_of(message: Message) -> int:
@@ -121,6 +127,8 @@ class PublishContext:
         timeout: Seconds until its outcome is decided; None for the default.
         app: The application, a `hopmq.app.App`.
         state: Whatever middleware tell each other.
+        is_request: Whether it asks an endpoint, so that an answer is waited for. A request has no
+            `delay`, and is always `mandatory`.
     """
 
     payload: Any
@@ -133,6 +141,7 @@ class PublishContext:
     timeout: float | None = None
     app: Any
     state: dict[str, Any] = field(default_factory=dict)
+    is_request: bool = False
 
 
 C = TypeVar("C")
@@ -152,7 +161,7 @@ class Middleware(Protocol[C]):
         """Do something before, after or instead of `await call_next(context)`; return its result.
 
         For a consumer the result is what the handler returned. What is raised here counts as the
-        handler's failure. For publishing it is the receipt.
+        handler's failure. For publishing it is the receipt, for a request the answer's message.
         """
 
 

@@ -1,7 +1,7 @@
 """What an application sends: messages, requests, and what was parked on its way back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from types import UnionType
@@ -12,6 +12,7 @@ from hopmq.app.running.run import Run
 from hopmq.client.message import Message
 from hopmq.core.pending import Receipt
 from hopmq.entities import Exchange, Queue, name_of
+from hopmq.errors import UsageError
 from hopmq.typedefs import FieldTable
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ class Outbound(ABC):
             exchange: Where to; `""` is the default exchange, which routes by queue name.
             routing_key: What bindings are matched by.
             headers: A table of your own.
-            mandatory: Raise when no queue takes the message.
+            mandatory: Raise when no queue takes the message; not with a delay.
             persistent: Whether it survives a broker restart in a durable queue.
             content_type: How the payload is encoded; the application's default otherwise.
             content_encoding: `gzip` or `zstd`.
@@ -62,7 +63,8 @@ class Outbound(ABC):
             reply_to: Queue that replies go to.
             message_id: Your name for it; one that nobody else has by default.
             delay: Seconds, or a timedelta, after which the broker is to route it.
-            at: When the broker is to route it, instead of `delay`; with a time zone.
+            at: When the broker is to route it, instead of `delay`; with a time zone. At once if
+                that has passed.
             timeout: Seconds until the outcome is decided; the connection's by default.
 
         Raises:
@@ -70,8 +72,10 @@ class Outbound(ABC):
             PublishNackedError: The broker refused it.
             PublishNotSentError: It was not sent; publishing again is safe.
             PublishUnknownError: It was sent and may have arrived.
+            NotFoundError: There is no such exchange, or with a delay no such queue.
             EncodeError: The payload cannot be encoded.
-            UsageError: The application does not run, or arguments contradict each other.
+            UsageError: The application does not run, or not in this event loop, or arguments
+                contradict each other.
         """
         return await self._running().sender.publish(
             payload,
@@ -169,11 +173,12 @@ class Outbound(ABC):
             RemoteError: The endpoint failed; a registered exception is raised as itself.
             CallTimeoutError: There was no answer in time.
             CallUnknownError: The link was lost; the endpoint may have worked.
+            CallNotSentError: There was no link, or a publish middleware has kept it.
             EncodeError: The payload cannot be encoded.
             PayloadError: The answer cannot be read.
         """
         with self._asking():
-            return await self._running().ask(
+            return await self._running().asker.ask(
                 endpoint,
                 payload,
                 returns=returns,
@@ -184,6 +189,27 @@ class Outbound(ABC):
                 timeout=timeout,
                 idempotent=idempotent,
             )
+
+    def from_thread(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have a coroutine run by the application's event loop, from another thread, and wait for it.
+
+        For handlers that are plain functions, and whatever else runs in threads:
+        `app.from_thread(app.publish(...))`.
+
+        Args:
+            work: What `publish`, `request` or a coroutine function of yours returns.
+
+        Raises:
+            UsageError: The application does not run, or ends before it is done; or this is the
+                thread of the event loop, where it is awaited.
+            BaseException: What the coroutine raises.
+        """
+        try:
+            run = self._running()
+        except UsageError:
+            work.close()
+            raise
+        return run.loop_calls.run(work)
 
     def parking(self, queue: Queue | str) -> Parking:
         """Return what lists, requeues and drops what was parked of a queue.

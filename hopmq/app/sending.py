@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from hopmq.app.clock import Clock
 from hopmq.app.context import PublishContext, PublishMiddleware
+from hopmq.app.loop_calls import LoopCalls
 from hopmq.app.messaging import Messaging
 from hopmq.app.middleware.composition import compose
 from hopmq.app.retry import publish_delayed, seconds_until
@@ -33,12 +34,14 @@ class Sender:
         middleware: Iterable[PublishMiddleware],
         clock: Clock,
         app: Any,  # the application, which stands above this module
+        loop_calls: LoopCalls,
     ) -> None:
-        """Publish by `messaging`, through `middleware`."""
+        """Publish by `messaging`, through `middleware`, on the loop of `loop_calls`."""
         self._messaging = messaging
         self._serialization = serialization
         self._clock = clock
         self._app = app
+        self._loop_calls = loop_calls
         self._ids = message_ids()
         self._chain = compose(tuple(middleware), self._publish)
 
@@ -63,6 +66,7 @@ class Sender:
         timeout: float | None = None,  # noqa: ASYNC109  # decides the outcome, not only the wait
     ) -> Receipt:
         """Publish a payload and wait until the broker has it; see `App.publish`."""
+        self._loop_calls.check_loop()
         encoded = self._serialization.encode(
             payload, content_type=content_type, content_encoding=content_encoding
         )
@@ -92,7 +96,11 @@ class Sender:
         return receipt
 
     async def _publish(self, context: PublishContext) -> Receipt:
-        if context.delay is not None and context.delay > 0:
+        if context.delay:
+            if context.mandatory:
+                raise UsageError(
+                    "mandatory= is about who takes the message now: with a delay it is routed later"
+                )
             return await publish_delayed(
                 self._messaging,
                 context.delay,

@@ -3,12 +3,13 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType, UnionType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, get_origin, overload
 
 from hopmq.app.context import CallNext, PublishContext
+from hopmq.app.loop_calls import LoopCalls
+from hopmq.app.published import Published, published_by
 from hopmq.app.running.own_channels import OwnChannels
 from hopmq.app.running.source import OwnPool
 from hopmq.app.sending import Sender
@@ -17,12 +18,11 @@ from hopmq.broker import Broker
 from hopmq.client.connection import Connection
 from hopmq.client.message import Message
 from hopmq.core.pending import Receipt
-from hopmq.entities import Exchange, name_of
+from hopmq.entities import Exchange
 from hopmq.errors import UsageError
 from hopmq.resilience.connect import connect
 from hopmq.testing.clock import TurnedClock
 from hopmq.typedefs import FieldTable
-from hopmq.wire import Properties
 
 if TYPE_CHECKING:
     from hopmq.app.app import App
@@ -34,27 +34,6 @@ _DELAYS: Final = "hopmq.delay."
 _MOST_TURNS: Final = 10_000
 _SHORT: Final = 0.1
 """Seconds that handlers have in the end when they are known to wait for what will not come."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """A message that the application has published.
-
-    Attributes:
-        payload: What was given to `publish`.
-        body: What it was encoded to.
-        exchange: Where to.
-        routing_key: By which key.
-        properties: Its properties.
-        delay: Seconds by which it was delayed; None for at once.
-    """
-
-    payload: Any
-    body: bytes
-    exchange: str
-    routing_key: str
-    properties: Properties
-    delay: float | None
 
 
 class AppTest:
@@ -117,7 +96,7 @@ class AppTest:
             self._connection = await connect(url, name="app test")
             outside = OwnChannels(self._connection)
             serialization = self.app.serialization
-            self._sender = Sender(outside, serialization, (), self.clock, self.app)
+            self._sender = Sender(outside, serialization, (), self.clock, self.app, LoopCalls())
             await self.clock.settle()
         except BaseException:
             await self._end()
@@ -145,6 +124,10 @@ class AppTest:
         await self.broker.stop()
 
     # --- time ----------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """Return what time it is by the clock, in UTC; at first, the beginning of 2026."""
+        return datetime.fromtimestamp(self.clock.wall(), UTC)
 
     async def advance(self, seconds: float) -> None:
         """Turn the clock on, and have all happen that falls due until then, each at its time."""
@@ -380,16 +363,9 @@ class AppTest:
         self, context: PublishContext, call_next: CallNext[PublishContext], /
     ) -> Any:  # what publishing returns
         receipt = await call_next(context)
-        self._published.append(
-            Published(
-                payload=context.payload,
-                body=context.body,
-                exchange=name_of(context.exchange),
-                routing_key=context.routing_key,
-                properties=context.properties,
-                delay=context.delay,
-            )
-        )
+        if context.is_request:
+            return receipt
+        self._published.append(published_by(context))
         return receipt
 
     def _outside(self) -> Sender:

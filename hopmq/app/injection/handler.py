@@ -12,6 +12,7 @@ from hopmq.app.injection.plan import Plan, signature_of
 from hopmq.app.injection.signatures import GENERATORS, MISSING, Kind
 from hopmq.app.serialization import Serialization
 from hopmq.app.serialization.reasons import type_name
+from hopmq.app.threadsafe import for_thread
 from hopmq.client.message import Message
 
 _SEQUENCES: Final = (list, Sequence)
@@ -93,8 +94,10 @@ def compile_handler(
         raise DeclarationError(f"{name}: a handler cannot be a generator")
     plan = Plan(pattern=pattern, overrides=overrides or {}, app_scope=app_scope, batch=batch)
     step = plan.handler(signature, name)
-    if signature.kind is Kind.PLAIN:
+    is_plain = signature.kind is Kind.PLAIN
+    if is_plain:
         step = step._replace(function=in_thread(step.function, threads))
+    invoke = invoker(tuple(plan.steps), step, app_scope if plan.uses_app else None)
     payload_type = _of_one(plan) if batch else plan.payload_type
     return Handler(
         name=name,
@@ -102,9 +105,14 @@ def compile_handler(
         payload_type=None if payload_type is MISSING else payload_type,
         returns=signature.returns,
         decode=_decoder(payload_type, plan.payload_at, serialization),
-        invoke=invoker(tuple(plan.steps), step, app_scope if plan.uses_app else None),
+        invoke=_with_copies(invoke) if is_plain else invoke,
         batch=batch,
     )
+
+
+def _with_copies(invoke: Invoke) -> Invoke:
+    """Return what gives messages to a thread, and to dependencies that may hand them on to it."""
+    return lambda context, payload: invoke(for_thread(context), payload)
 
 
 def _decoder(

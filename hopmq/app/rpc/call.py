@@ -14,7 +14,8 @@ from hopmq.app.errors import (
 from hopmq.client.message import Message
 from hopmq.client.outcome import PublishHandle
 from hopmq.errors import HopMQError
-from hopmq.typedefs import Body, FieldTable
+from hopmq.typedefs import Body
+from hopmq.wire import Properties
 
 
 @dataclass(slots=True, frozen=True, eq=False, repr=False)
@@ -42,7 +43,7 @@ class Call:
         correlation_id: What the reply is known by.
         exchange, routing_key: Where the endpoint is.
         body: The request.
-        content_type, content_encoding, headers: Properties of the request.
+        properties: Of the request; the call's own, which completes them each time it is sent.
         deadline: When the caller stops waiting, on the application's clock.
         timeout: The seconds that it had at first.
         idempotent: Whether it may be asked more than once.
@@ -54,9 +55,7 @@ class Call:
     exchange: str
     routing_key: str
     body: Body
-    content_type: str | None
-    content_encoding: str | None
-    headers: FieldTable | None
+    properties: Properties
     deadline: float
     timeout: float
     idempotent: bool

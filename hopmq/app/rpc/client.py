@@ -1,6 +1,7 @@
 """Calling endpoints: any number of calls at once, each with a reply or an error in time."""
 
 import secrets
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
@@ -16,11 +17,14 @@ from hopmq.client.message import Message
 from hopmq.entities import Exchange, name_of
 from hopmq.errors import HopMQError, UsageError
 from hopmq.typedefs import Body, FieldTable
+from hopmq.wire import Properties
 
 _LONGEST: Final = 4_000_000.0
 """Seconds: RabbitMQ closes the channel for an expiration that does not fit 32 bits of milliseconds."""
 _ID_SIZE: Final = 16
 _FIRST_PAUSE: Final = 1.0
+TRANSIENT: Final = 1
+"""Delivery mode: a request is gone when its broker is."""
 
 
 class RpcClient:
@@ -96,6 +100,7 @@ class RpcClient:
         content_type: str | None = None,
         content_encoding: str | None = None,
         headers: FieldTable | None = None,
+        properties: Properties | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  # travels with the request
         idempotent: bool = False,
     ) -> Message:
@@ -111,6 +116,8 @@ class RpcClient:
             content_type: MIME type of the body.
             content_encoding: MIME encoding of the body.
             headers: A table of your own.
+            properties: All properties, instead of the three above; expiration, `correlation_id`
+                and `reply_to` are the call's own.
             timeout: Seconds for all of it; the client's `default_timeout` by default.
             idempotent: Whether the endpoint may work on it twice without harm, so that it is sent
                 again where the link was lost.
@@ -127,15 +134,22 @@ class RpcClient:
             timeout = self._default_timeout
         else:
             _check_timeout(timeout)
+        if properties is None:
+            properties = Properties(
+                content_type=content_type,
+                content_encoding=content_encoding,
+                headers=headers,
+                delivery_mode=TRANSIENT,
+            )
+        else:
+            properties = replace(properties)
         name = exchange if type(exchange) is str else name_of(exchange)
         call = Call(
             secrets.token_hex(_ID_SIZE),
             name,
             routing_key,
             body,
-            content_type,
-            content_encoding,
-            headers,
+            properties,
             self._clock.time() + timeout,
             timeout,
             idempotent,

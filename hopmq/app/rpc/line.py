@@ -28,8 +28,6 @@ logger: logging.Logger = logging.getLogger("hopmq.rpc")
 
 REPLY_TO: Final = "amq.rabbitmq.reply-to"
 
-_TRANSIENT: Final = 1
-
 
 class ReplyLine:
     """Ask on one channel, any number of calls at once, and pair replies with calls.
@@ -176,17 +174,15 @@ class ReplyLine:
 
     def _properties(self, call: Call, left: float) -> Properties:
         milliseconds = int(left * 1000) + 1
-        headers = dict(call.headers) if call.headers else {}
-        headers[DEADLINE] = int(self._clock.wall() * 1000) + milliseconds
-        return Properties(
-            content_type=call.content_type,
-            content_encoding=call.content_encoding,
-            headers=headers,
-            delivery_mode=_TRANSIENT,
-            correlation_id=call.correlation_id,
-            reply_to=REPLY_TO,
-            expiration=str(milliseconds),
-        )
+        properties = call.properties
+        properties.headers = {
+            **(properties.headers or {}),
+            DEADLINE: int(self._clock.wall() * 1000) + milliseconds,
+        }
+        properties.correlation_id = call.correlation_id
+        properties.reply_to = REPLY_TO
+        properties.expiration = str(milliseconds)
+        return properties
 
     def settle(self, call: Call, handle: PublishHandle) -> None:
         """Take note of what became of a request that was not written at once, or is confirmed."""

@@ -64,7 +64,10 @@ class ReplyLines:
 
     def is_risky(self, call: Call) -> bool:
         """Return whether the broker might close the channel for a request."""
-        return self._isolation.is_risky(call.exchange, size_of(call.body), call.headers, None)
+        properties = call.properties  # which has an expiration once it was asked
+        return properties.user_id is not None or self._isolation.is_risky(
+            call.exchange, size_of(call.body), properties.headers, None
+        )
 
     async def open(self) -> ReplyLine:
         """Return the channel for all, as soon as there is one."""

@@ -4,9 +4,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
-from typing import Any, Final
+from typing import Final
 
+from hopmq.app.asking import Asker
 from hopmq.app.injection import AppScope
+from hopmq.app.loop_calls import LoopCalls
 from hopmq.app.messaging import Messaging
 from hopmq.app.rpc import RpcClient
 from hopmq.app.running.consumer import RunningConsumer, consumer_at_work
@@ -15,9 +17,6 @@ from hopmq.app.running.settings import RunSettings
 from hopmq.app.running.threads import HandlerThreads
 from hopmq.app.running.workshop import Workshop
 from hopmq.app.sending import Sender
-from hopmq.client.message import Message
-from hopmq.entities import Exchange, name_of
-from hopmq.typedefs import FieldTable
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
 
@@ -35,10 +34,13 @@ class Run:
         consumers: Its consumers and endpoints, by name.
         messaging: The pool or connection, once it is open.
         sender: What publishes, from then on.
+        asker: What asks endpoints, from then on.
+        loop_calls: What threads have done by its event loop.
     """
 
     messaging: Messaging
     sender: Sender
+    asker: Asker
 
     def __init__(self, settings: RunSettings) -> None:
         """Prepare to run; handlers are looked at when it connects."""
@@ -46,7 +48,7 @@ class Run:
         self._scope = AppScope({type(settings.app): settings.app})
         self._threads = HandlerThreads(settings.threads, "hopmq handler")
         self._rpc: RpcClient | None = None
-        self._answers: dict[Any, Callable[[Message], Any]] = {}
+        self.loop_calls: LoopCalls = LoopCalls()
         self._askers: dict[str, set[RunningConsumer | None]] = {
             each.queue.name: set() for each in settings.endpoints
         }
@@ -70,12 +72,21 @@ class Run:
             settings.publish_middleware,
             settings.clock,
             settings.app,
+            self.loop_calls,
         )
         self._rpc = RpcClient(
             messaging,
             clock=settings.clock,
             default_timeout=settings.request_timeout,
             errors=settings.errors,
+        )
+        self.asker = Asker(
+            self._rpc,
+            settings.serialization,
+            settings.publish_middleware,
+            settings.app,
+            self.loop_calls,
+            self._note_asker,
         )
         self.consumers = await workshop.consumers(messaging)
 
@@ -118,39 +129,6 @@ class Run:
             return group.exchange_name(place.exchange.name)
         return None
 
-    async def ask(
-        self,
-        endpoint: str,
-        payload: object,
-        *,
-        returns: Any,  # a type, or a form of one
-        exchange: Exchange | str,
-        headers: FieldTable | None,
-        content_type: str | None,
-        content_encoding: str | None,
-        timeout: float | None,  # noqa: ASYNC109  # travels with the request
-        idempotent: bool,
-    ) -> Any:
-        """Ask an endpoint; see `App.request`."""
-        serialization = self._settings.serialization
-        encoded = serialization.encode(
-            payload, content_type=content_type, content_encoding=content_encoding
-        )
-        assert self._rpc is not None
-        if endpoint in self._askers:
-            self._askers[endpoint].add(consumer_at_work())
-        reply = await self._rpc.call(
-            encoded.body,
-            exchange=name_of(exchange),
-            routing_key=endpoint,
-            content_type=encoded.content_type,
-            content_encoding=encoded.content_encoding,
-            headers=headers,
-            timeout=timeout,
-            idempotent=idempotent,
-        )
-        return reply if returns is None else self._reader(returns)(reply)
-
     async def end(self, within: float) -> None:
         """Stop consumers, let handlers finish, leave what hooks have begun, and close.
 
@@ -161,6 +139,7 @@ class Run:
         async with AsyncExitStack() as last:
             last.callback(self._has_ended.set)
             last.callback(self._threads.shutdown, wait=False, cancel_futures=True)
+            last.callback(self.loop_calls.close)
             last.push_async_callback(self._close, deadline)
             for step in reversed((*self.hooks.leaving(), self._scope.close)):
                 last.push_async_callback(_bounded, step, deadline)
@@ -191,6 +170,10 @@ class Run:
             yield together
             endpoints = endpoints - together
 
+    def _note_asker(self, endpoint: str) -> None:
+        if endpoint in self._askers:
+            self._askers[endpoint].add(consumer_at_work())
+
     async def _close(self, deadline: float) -> None:
         try:
             if self._rpc is not None:
@@ -198,17 +181,6 @@ class Run:
         finally:
             left = deadline - asyncio.get_running_loop().time()
             await self._settings.source.close(min(max(left, _LEAST), _MOST))
-
-    def _reader(self, kind: Any) -> Callable[[Message], Any]:
-        """Return what reads answers as a type; made once for each."""
-        try:
-            found = self._answers.get(kind)
-        except TypeError:  # not hashable
-            return self._settings.serialization.decoder(kind, "the answer")
-        if found is None:
-            found = self._settings.serialization.decoder(kind, "the answer")
-            self._answers[kind] = found
-        return found
 
 
 async def _stop(consumers: Iterable[RunningConsumer], deadline: float, within: float) -> None:

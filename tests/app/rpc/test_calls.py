@@ -9,6 +9,7 @@ from app.rpc.conftest import echo, served
 from hopmq import EncodeError, Exchange, Message, Pool, UsageError
 from hopmq.app.errors import CallNotSentError, CallTimeoutError, CallUnknownError, NoEndpointError
 from hopmq.app.rpc import RpcClient, answer
+from hopmq.wire import Properties
 
 ENOUGH = 50.0
 """Seconds for a thousand calls at once, on a machine that has other things to do."""
@@ -75,6 +76,26 @@ async def test_a_request_has_the_properties_it_was_given(
     assert properties.headers["d"] == 1
     assert 60_000 < int(properties.expiration or 0) <= 70_001
     assert not seen[0].persistent
+
+
+async def test_a_request_has_any_other_properties_as_well(
+    client: RpcClient, worker: Pool, queue: str
+) -> None:
+    seen: list[Message] = []
+
+    async def look(message: Message) -> bytes:
+        seen.append(message)
+        return b"answer"
+
+    given = Properties(headers={"d": 1}, priority=3, type="t", correlation_id="x", reply_to="y")
+    async with served(worker, queue, look):
+        for _ in range(2):
+            reply = await client.call(b"", routing_key=queue, properties=given)
+            assert reply.body == b"answer"
+    properties = seen[0].properties
+    assert properties.headers is not None
+    assert (properties.priority, properties.type, properties.headers["d"]) == (3, "t", 1)
+    assert given.headers == {"d": 1}
 
 
 async def test_correlation_ids_have_nothing_in_common(
