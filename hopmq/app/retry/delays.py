@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from weakref import WeakKeyDictionary
 
 from hopmq.app.clock import Clock
@@ -146,7 +146,11 @@ def seconds_until(at: datetime, clock: Clock) -> float:
     """
     if at.tzinfo is None:
         raise UsageError("a datetime with a time zone is due: which moment is meant without one?")
-    seconds = max(0.0, at.timestamp() - clock.wall())
+    wall = clock.wall()
+    seconds = max(0.0, at.timestamp() - wall)
     if seconds > LONGEST:
-        raise UsageError(f"{at} is more than {LONGEST:.0f} seconds (97 days) ahead")
+        raise UsageError(
+            f"{at} is more than {LONGEST:.0f} seconds (97 days) ahead: it is "
+            f"{datetime.fromtimestamp(wall, UTC)} by the application's clock"
+        )
     return seconds

@@ -7,6 +7,7 @@ import pytest
 from hopmq import Queue
 from hopmq.app import App, Clock, ConsumeContext, Exponential, Linear, Parking, Retry, RetryAfter
 from hopmq.broker.emulation import Release
+from hopmq.errors import UsageError
 
 Seen = list[tuple[int, float]]
 
@@ -80,6 +81,40 @@ async def test_publishing_later(release: Release) -> None:
             (b"at", 120),
             (b"timedelta", 3600),
         ]
+
+
+@pytest.mark.parametrize("delay", [-5, float("nan"), timedelta(seconds=-1)])
+async def test_what_is_no_delay_is_not_published(delay: float | timedelta) -> None:
+    app = App()
+    async with app.test() as t:
+        with pytest.raises(UsageError, match="a delay is between 0 and"):
+            await app.publish(b"1", routing_key="due", delay=delay)
+        assert t.published() == []
+
+
+async def test_what_is_routed_later_cannot_be_mandatory() -> None:
+    app = App()
+    publisher = app.publisher(bytes, routing_key="due", mandatory=True)
+    async with app.test():
+        with pytest.raises(UsageError, match="mandatory"):
+            await publisher.publish(b"1", delay=5)
+
+
+async def test_a_moment_is_meant_by_the_clock_of_the_test() -> None:
+    app = App()
+    arrived: list[tuple[bytes, datetime]] = []
+
+    @app.consumer("due")
+    async def handle(body: bytes) -> None:
+        arrived.append((body, t.now()))
+
+    async with app.test() as t:
+        in_an_hour = t.now() + timedelta(hours=1)
+        await app.publish(b"1", routing_key="due", at=in_an_hour)
+        await t.drain()
+        assert arrived == [(b"1", in_an_hour)]
+        with pytest.raises(UsageError, match=r"it is 2026-01-01 01:00:00\+00:00 by"):
+            await app.publish(b"1", routing_key="due", at=t.now() + timedelta(days=98))
 
 
 async def test_what_was_parked_is_given_back() -> None:
