@@ -73,9 +73,11 @@ def _jsonable(value: Any) -> Any:
 def _python(value: Any) -> Any:
     """Make what msgspec does not know what it does; bytes remain bytes."""
     serializer = getattr(type(value), "__pydantic_serializer__", None)
-    if serializer is not None:
-        return serializer.to_python(value, mode="python", by_alias=True)
-    return _known_to_pydantic(value)
+    if serializer is None:
+        return _known_to_pydantic(value)
+    written = serializer.to_python(value, mode="python", by_alias=True)
+    # What stays as it is in Python, such as a secret, is written as JSON has it.
+    return _jsonable(value) if type(written) is type(value) else written
 
 
 def _known_to_pydantic(value: Any) -> Any:

@@ -229,3 +229,16 @@ def test_a_serializer_of_ones_own_replaces_the_one_that_is_built_in() -> None:
 
 def test_numbers_that_json_does_not_have_are_null() -> None:
     assert Serialization().encode(math.nan).body == b"null"
+
+
+@pytest.mark.parametrize("content_type", FORMATS)
+def test_secrets_stay_secret(content_type: str) -> None:
+    class Account(pydantic.BaseModel):
+        password: pydantic.SecretStr
+        key: pydantic.SecretBytes
+
+    account = Account(password=pydantic.SecretStr("hidden"), key=pydantic.SecretBytes(b"hidden"))
+    encoded = Serialization().encode(account, content_type=content_type)
+    read = Serialization().decoder(dict[str, str], "the payload")
+    message = delivered(encoded.body, content_type=content_type)
+    assert read(message) == {"password": "*" * 10, "key": "*" * 10}
