@@ -27,6 +27,8 @@ from hopmq.typedefs import FieldTable
 if TYPE_CHECKING:
     from hopmq.app.app import App
 
+__all__ = ["AppTest", "Published"]
+
 T = TypeVar("T")
 
 _SERIAL: Final = itertools.count(1)
