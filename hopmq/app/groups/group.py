@@ -104,7 +104,10 @@ class Group(Value):
         return f"{exchange}.{self.name}"
 
     def exchange_name(self, exchange: str) -> str:
-        """Return the name of the exchange that gives messages to partitions."""
+        """Return the name of the exchange that gives messages to partitions, or to all members.
+
+        Groups that share a queue have none.
+        """
         return f"{exchange}.{self.name}"
 
     def partition_names(self, exchange: str) -> tuple[str, ...]:
@@ -140,6 +143,11 @@ class Group(Value):
     # --- what it needs -------------------------------------------------------------------------
 
     @property
+    def has_one_queue(self) -> bool:
+        """Whether members share a queue; otherwise an exchange leads to those there are."""
+        return self.partitions is None and not self.is_broadcast
+
+    @property
     def is_bound(self) -> bool:
         """Whether bindings lead from the exchange to it; False where publishers publish to it."""
         return self.hashed_by == "broker"
@@ -156,7 +164,7 @@ class Group(Value):
         """
         bindings = tuple(bindings)
         if self.is_broadcast:
-            return Topology(exchanges=(exchange,))
+            return Topology(exchanges=(exchange, self._way_to_members(exchange)))
         if self.partitions is not None:
             return self._partitioned(exchange, bindings)
         name = self.queue_name(exchange.name)
@@ -189,10 +197,18 @@ class Group(Value):
         """
         name = "" if self.member is None else f"{self.queue_name(exchange.name)}.{self.member}"
         info = await messaging.declare_queue(self.queue(name))
-        await Topology(bindings=_leading_to(info.name, "queue", bindings)).declare(messaging)
+        way = self._way_to_members(exchange)
+        ways = (*bindings, Binding(way.name, info.name))
+        await Topology(exchanges=(way,), bindings=_leading_to(info.name, "queue", ways)).declare(
+            messaging
+        )
         return info.name
 
     # --- inside ------------------------------------------------------------------------------
+
+    def _way_to_members(self, exchange: Exchange) -> Exchange:
+        """Return what leads to the members alone: what they have parked comes back by it."""
+        return Exchange.fanout(self.exchange_name(exchange.name))
 
     def _partitioned(self, exchange: Exchange, bindings: tuple[Binding, ...]) -> Topology:
         by_broker = self.hashed_by == "broker"

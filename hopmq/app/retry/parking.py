@@ -69,7 +69,8 @@ class Parking:
             messaging: A pool, for example.
             queue: The queue that the messages came from; of a group, what `queue_name` returns.
             exchange: Where they are given back to instead, by the routing keys that they have:
-                for a group with partitions, what `exchange_name` returns.
+                for a group with partitions, or of which every member gets all, what
+                `exchange_name` returns.
             patience: Seconds to wait for others that work on the same messages.
         """
         self.queue: str = name_of(queue)

@@ -120,10 +120,10 @@ class Run:
             ended.cancel()
 
     def way_back_to(self, queue: str) -> str | None:
-        """Return the exchange that gives messages back to a group's partitions; else None."""
+        """Return the exchange that gives messages back to a group's partitions or members; else None."""
         for each in self._settings.consumers:
             group, place = each.group, each.place
-            if group is None or group.partitions is None or place.queue.name != queue:
+            if group is None or group.has_one_queue or place.queue.name != queue:
                 continue
             assert place.exchange is not None
             return group.exchange_name(place.exchange.name)

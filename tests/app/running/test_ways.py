@@ -9,7 +9,7 @@ import pytest
 
 import hopmq
 from app.running.seen import Seen
-from hopmq import Connection, Message
+from hopmq import Connection, Message, Queue
 from hopmq.app import (
     App,
     Batch,
@@ -178,7 +178,42 @@ async def test_every_member_of_a_broadcast_group_gets_all(
         for seen in members:
             assert await seen.count(1) == [1]
     await other.delete_queue(f"{name}.caches.parked")
-    await other.delete_exchange(name)
+    for exchange in (name, f"{name}.caches"):
+        await other.delete_exchange(exchange)
+
+
+async def test_what_a_broadcast_group_has_parked_is_given_back_to_the_members_there_are(
+    amqp_url: str, name: str, other: Connection
+) -> None:
+    group = Group.broadcast("caches")
+    bystander = await other.declare_queue(Queue.temporary(f"{name}.bystander"))
+
+    def member(seen: Seen, *, fails: bool) -> App:
+        app = App(amqp_url)
+
+        @app.consumer(exchange=name, group=group, retry=None)
+        async def handle(order: Order) -> None:
+            await seen.add(order.id)
+            if fails:
+                raise ValueError("not yet")
+
+        return app
+
+    failing, seen = Seen(), [Seen(), Seen()]
+    async with member(failing, fails=True) as app:
+        await other.bind(bystander.name, name, "#")
+        await app.publish(Order(id=1), exchange=name, routing_key="order.new")
+        await failing.count(1)
+    async with member(seen[0], fails=False) as app, member(seen[1], fails=False):
+        parking = app.parking(group.queue_name(name))
+        assert await parking.requeue_all() == 1
+        for each in seen:
+            assert await each.count(1) == [1]
+        assert await parking.count() == 0
+    assert await other.purge(bystander.name) == 1, "others have heard of it once"
+    await other.delete_queue(f"{name}.caches.parked")
+    for exchange in (name, f"{name}.caches"):
+        await other.delete_exchange(exchange)
 
 
 async def test_a_partitioned_group_hashed_by_its_publishers(
