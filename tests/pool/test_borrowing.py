@@ -207,7 +207,7 @@ async def test_a_newcomer_does_not_overtake(amqp_url: str) -> None:
 
 async def test_a_wait_that_takes_too_long_says_what_was_waited_for(amqp_url: str) -> None:
     options = {"max_connections": 1, "channels_per_connection": 2, "acquire_timeout": 0.05}
-    async with opened(amqp_url, **options) as pool, pool.channel():
+    async with opened(amqp_url, **options) as pool, pool.channel(timeout=20):
         with pytest.raises(PoolTimeoutError) as caught:
             await borrow(pool)
         assert isinstance(caught.value, TimeoutError)

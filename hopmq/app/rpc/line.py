@@ -149,6 +149,7 @@ class ReplyLine:
             return
         self.is_proven = True
         call.end(message)
+        self._channel._session.expect_output()  # the caller's next request, perhaps
 
     def _returned(self, message: Returned) -> None:
         call = self._calls.pop(message.properties.correlation_id or "", None)

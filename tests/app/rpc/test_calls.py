@@ -329,3 +329,19 @@ async def test_without_a_channel_a_call_is_not_sent(pool: Pool, queue: str) -> N
     with pytest.raises(CallNotSentError) as caught:
         await client.call(b"", routing_key=queue)
     assert caught.value.__cause__ is not None
+
+
+async def test_the_next_request_leaves_in_the_turn_in_which_its_caller_is_answered(
+    client: RpcClient, worker: Pool, queue: str
+) -> None:
+    unwritten: list[list[object]] = []
+    line = client._lines.current
+    assert line is not None
+    core = line._channel._session.link.core
+
+    async with served(worker, queue, echo):
+        for _ in range(3):
+            await client.call(b"", routing_key=queue)
+            asyncio.get_running_loop().call_soon(lambda: unwritten.append([*core.out]))
+        await client.call(b"", routing_key=queue)
+    assert unwritten == [[], [], []]
