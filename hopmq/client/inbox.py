@@ -112,6 +112,11 @@ class Inbox:
         """Return how many messages wait."""
         return len(self._messages or ())
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether it is closed, and empty."""
+        return self._end is not None and not self._messages
+
     def put(self, message: Message) -> None:
         """Add a message and wake one reader."""
         messages = self._messages

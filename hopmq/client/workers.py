@@ -178,14 +178,18 @@ class Workers:
         assert self._fallen is not None
         replacement, message, error = self._fallen.pop(number)
         replacement.cancel()
+        if message is not None and not message.settled:
+            self._employer.handler_failed(message, error)
+        if self._inbox.is_finished:
+            if not self:
+                self._employer.workers_ended()
+            return
         logger.error(
             "worker %d of consumer %s was ended by %r; another takes its place",
             number,
             self._employer.consumer_tag,
             error,
         )
-        if message is not None:
-            self._employer.handler_failed(message, error)
         self._employ(number)
 
 

@@ -251,6 +251,35 @@ async def test_a_worker_that_its_handler_ends_is_replaced(
     assert await bodies(channel, queue) == []
 
 
+async def test_a_worker_that_ends_with_its_consumer_is_not_replaced(
+    channel: Channel, other: Connection, queue: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    workers: list[asyncio.Task[object] | None] = []
+    begun = asyncio.Event()
+
+    async def handle(message: Message) -> None:
+        workers.append(asyncio.current_task())
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            message.nack(requeue=True)
+
+    await channel.publish(b"1", routing_key=queue)
+    consumer = await channel.consume(queue, handle)
+    async with asyncio.timeout(20):
+        await begun.wait()
+        cancelling = asyncio.create_task(consumer.cancel())
+        await consumer.wait_closed()
+        [worker] = workers
+        assert worker is not None
+        worker.cancel()
+        await cancelling
+    await until_ready(other, queue, 1)
+    assert len(workers) == 1
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+
+
 async def test_what_ended_a_worker_goes_back_when_its_consumer_ends(
     channel: Channel, other: Connection, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
