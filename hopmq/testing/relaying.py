@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from hopmq.broker.clock import Clock, LoopClock
-from hopmq.testing.faults.hanging_up import end_stream, reset_transport
+from hopmq.testing.faults.hanging_up import end_stream, reset_transport, write_end
 from hopmq.testing.faults.selection import Direction
 from hopmq.testing.faults.stream import Stream, StreamFault
 
@@ -301,7 +301,7 @@ class End(asyncio.Protocol):
     def write_eof(self) -> None:
         """Write the end of the stream."""
         if self._is_open() and not self.is_written:
-            self.transport.write_eof()
+            write_end(self.transport)
         self.is_written = True
 
     def close(self) -> None:

@@ -13,10 +13,18 @@ def end_stream(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) ->
     """End a connection so that its other end reads the end of the stream."""
     # Closing a socket that holds unread bytes resets it; so only the end is written first.
     if transport.can_write_eof() and not transport.is_closing():
-        transport.write_eof()
+        write_end(transport)
         loop.call_later(_GIVEN_UP_AFTER, transport.close)
     else:
         transport.close()
+
+
+def write_end(transport: asyncio.Transport) -> None:
+    """Write the end of the stream, unless the other end has reset it, of which nothing was read yet."""
+    try:
+        transport.write_eof()
+    except OSError:
+        transport.abort()
 
 
 def reset_transport(transport: asyncio.Transport) -> None:
