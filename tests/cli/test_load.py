@@ -1,5 +1,6 @@
 """The demo's counting: it finds what is lost, what comes twice, and what ended the run."""
 
+import asyncio
 import io
 from collections.abc import Iterator
 
@@ -57,12 +58,18 @@ async def test_a_connection_that_ends_early_is_the_problem(amqp_url: str) -> Non
 
         def receive(self, message: hopmq.Message) -> None:
             super().receive(message)
-            # A publish has to be under way: all others wait for the next link.
-            under_way = any(channel.unconfirmed for channel in connection.channels())
-            if len(self.seen) >= 100 and under_way and not self.is_cut:
+            if len(self.seen) >= 100 and not self.is_cut:
                 self.is_cut = True
-                connection._session.link.abort()
+                loop.call_soon(cut_off)
 
+    def cut_off() -> None:
+        # A publish has to be under way, whose confirm no read has brought: others wait for a link.
+        if any(channel.unconfirmed for channel in connection.channels()):
+            connection._session.link.abort()
+        else:
+            loop.call_soon(cut_off)
+
+    loop = asyncio.get_running_loop()
     cut = Cut(100_000, 100)
     async with hopmq.connect(amqp_url) as connection:
         await cut.run(connection)
