@@ -1,9 +1,9 @@
 """For operators: what is parked, and back to work or away with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from weakref import WeakValueDictionary
 
 from hopmq.app import header_names as names
@@ -205,7 +205,7 @@ class Parking:
     ) -> AsyncIterator[_Messages]:
         while limit > 0:
             taken[:] = filter(None, map(_unsettled, taken))
-            look = await self._look(channel, taken, limit)
+            look = await _whole(self._look(channel, taken, limit))
             if not look:
                 return
             limit -= len(look)
@@ -219,7 +219,7 @@ class Parking:
         """
         look = taken[-1] if taken else []
         while look and look[-1].redelivered:
-            look = await self._look(channel, taken)
+            look = await _whole(self._look(channel, taken))
 
     async def _look(self, channel: Channel, taken: _Looks, limit: int = _LARGEST_LOOK) -> _Messages:
         """Take as many as are `taken` already, up to `limit`; fewer when there are no more."""
@@ -287,6 +287,22 @@ class Parking:
             else:
                 return
             await asyncio.sleep(_PAUSE)
+
+
+async def _whole(looking: Coroutine[Any, Any, _Messages]) -> _Messages:
+    """Return what comes of a look; who is cancelled meanwhile waits for its end.
+
+    What a look that was cut off has not read yet would go back before what it has.
+    """
+    look = asyncio.create_task(looking)
+    try:
+        return await asyncio.shield(look)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait([look])
+        finally:
+            look.cancel()
+        raise
 
 
 def _named(messages: _Messages, wanted: set[str]) -> _Messages:
