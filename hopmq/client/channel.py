@@ -14,10 +14,11 @@ from hopmq.client.consuming import ConsumeOperations
 from hopmq.client.keeping import TopologyRecord
 from hopmq.client.persisting import persist
 from hopmq.client.publisher import PublishOperations
-from hopmq.client.publishing import OnDisconnect, Publishing, Window
+from hopmq.client.publishing import OnDisconnect, Publishing
 from hopmq.client.session import Session
 from hopmq.client.topology import TopologyChannel, TopologyOperations
 from hopmq.client.transaction import Transaction
+from hopmq.client.window import Window
 from hopmq.core.channel import ChannelCore
 from hopmq.core.replies import NOBODY
 from hopmq.core.states import ChannelState

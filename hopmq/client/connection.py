@@ -18,9 +18,10 @@ from hopmq.client.keeping import TopologyRecord
 from hopmq.client.lifecycle import Counters, Listener, State
 from hopmq.client.opening import Opening
 from hopmq.client.persisting import persist
-from hopmq.client.publishing import OnDisconnect, Window, check_on_disconnect
+from hopmq.client.publishing import OnDisconnect, check_on_disconnect
 from hopmq.client.session import Session
 from hopmq.client.topology import TopologyChannel, TopologyOperations
+from hopmq.client.window import Window
 from hopmq.core.connection import ConnectionCore
 from hopmq.errors import ClosedError, ConnectionClosed, ForkedError, NotAllowedError
 from hopmq.events import ConnectionEvent

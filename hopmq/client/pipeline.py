@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any, Final
 
 from hopmq.client.outcome import PublishHandle
-from hopmq.client.publishing import Publishing, size_of
+from hopmq.client.publishing import END, Alike, Publishing
 from hopmq.client.session import Session
+from hopmq.client.window import size_of
 from hopmq.core.pending import Receipt
 from hopmq.errors import EncodeError, HopMQError, PublishManyError, PublishNotSentError
 from hopmq.typedefs import Body
-from hopmq.wire import Properties
+
+_PLAIN: Final = (list, tuple)
+"""What runs nobody's code while it is iterated over."""
 
 
 class Pipeline:
@@ -21,7 +25,7 @@ class Pipeline:
         self,
         publishing: Publishing,
         session: Session,
-        content: tuple[str, str, bool, Properties | bytes],
+        content: Alike,
         timeout: float,
     ) -> None:
         """Publish by `publishing`.
@@ -29,7 +33,7 @@ class Pipeline:
         Args:
             publishing: Writes them.
             session: Where the confirms are read.
-            content: Exchange, routing key, mandatory and properties.
+            content: What the messages share.
             timeout: Seconds for each message.
         """
         self._publishing = publishing
@@ -41,22 +45,33 @@ class Pipeline:
 
     async def publish_all(self, bodies: Iterable[Body]) -> None:
         """Write the next messages, each as soon as there is room for it."""
-        exchange, routing_key, mandatory, properties = self._content
-        start_now, timeout = self._publishing.start_now, self._timeout
-        append, session = self._handles.append, self._session
-        for body in bodies:
+        content, timeout, handles, session = (
+            self._content,
+            self._timeout,
+            self._handles,
+            self._session,
+        )
+        start_now, write_run = self._publishing.start_now, self._publishing.write_run
+        has_runs = type(bodies) in _PLAIN
+        rest = iter(bodies)
+        body: Any = next(rest, END)
+        while body is not END:
             try:
-                handle = start_now(exchange, routing_key, mandatory, properties, body, timeout)
+                handle = start_now(*content, body, timeout)
             except (EncodeError, PublishNotSentError) as error:
                 handle = _refused(error)
             if handle is None:
                 await self._publish_later(body)
             else:
-                append(handle)
+                handles.append(handle)
             if session.flushed_early:
                 # Without confirms nothing else would let the loop write.
                 session.flushed_early = False
                 await asyncio.sleep(0)
+            if has_runs and handle is not None:
+                body = write_run(handle, content, timeout, rest, handles)
+            else:
+                body = next(rest, END)
 
     async def _publish_later(self, body: Body) -> None:
         """Wait for room and write the next message, or leave it as the one that is held."""

@@ -7,8 +7,9 @@ from datetime import timedelta
 from hopmq.client.draft import message_properties
 from hopmq.client.outcome import PublishHandle
 from hopmq.client.pipeline import Pipeline
-from hopmq.client.publishing import PERSISTENT_ONLY, Publishing, size_of
+from hopmq.client.publishing import PERSISTENT_ONLY, Publishing
 from hopmq.client.session import Session
+from hopmq.client.window import size_of
 from hopmq.core.channel import ChannelCore
 from hopmq.core.pending import Receipt
 from hopmq.core.states import ChannelState

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import inf
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from hopmq.client.carrier import Carrier
 from hopmq.client.outcome import HANDED_OVER, PublishHandle
 from hopmq.client.resending import Content, LastingHandle, MessageIds
+from hopmq.client.window import Window, size_of
 from hopmq.core.channel import RETURN_TOKEN, ChannelCore
 from hopmq.core.states import CHANNEL_OPEN
 from hopmq.errors import (
@@ -32,26 +33,13 @@ _FLUSH_AT: Final = 256 * 1024
 PERSISTENT_ONLY: Final = b"\x10\x00\x02"
 """An encoded property list that holds delivery mode 2 and nothing else."""
 
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Window:
-    """Bounds on the unconfirmed messages of a channel.
-
-    Attributes:
-        messages: How many may be unconfirmed at once.
-        size: Bytes of bodies that may be unconfirmed at once; a single message always fits.
-    """
-
-    messages: int = 1000
-    size: int = 64 * 1024 * 1024
-
-    def __post_init__(self) -> None:
-        """Refuse bounds that nothing could pass."""
-        if self.messages < 1 or self.size < 1:
-            raise UsageError("a window holds at least one message and one byte")
-
-
 _Held: TypeAlias = tuple[PublishHandle, Content]
+
+Alike: TypeAlias = tuple[str, str, bool, Properties | bytes]
+"""Exchange, routing key, mandatory and properties: what messages of one kind share."""
+
+END: Final = object()
+"""In place of a body: there are no more."""
 
 
 class Publishing:
@@ -155,6 +143,45 @@ class Publishing:
         if carrier.core.out_size > _FLUSH_AT:
             carrier.flush_early()
         return handle
+
+    def write_run(
+        self,
+        last: PublishHandle,
+        content: Alike,
+        timeout: float,
+        bodies: Iterator[Body],
+        handles: list[PublishHandle],
+    ) -> Any:
+        """Write messages like the `last`, which `start_now` has just written, while there is room.
+
+        What that looks at is not looked at again: nothing of it changes meanwhile, as `bodies`
+        runs nobody's code. The messages share the time at which they were asked for.
+
+        Returns:
+            The first that was not written, or `END`.
+        """
+        channel, window = self._channel, self._window
+        confirms = channel.confirms
+        exchange, routing_key, mandatory, properties = content
+        if mandatory or confirms is None or self._ids is not None or last.done():
+            return next(bodies, END)
+        core, publish, begun = self._carrier.core, channel.publish, last.begun
+        room = window.messages - len(confirms)
+        free = window.size - confirms.outstanding_bytes
+        for body in bodies:
+            size = len(body) if type(body) is bytes else size_of(body)
+            if room <= 0 or size > free or core.out_size > _FLUSH_AT:
+                return body
+            handle = PublishHandle(size, begun, timeout)
+            try:
+                tag = publish(handle, exchange, routing_key, False, properties, body)
+            except EncodeError:
+                return body
+            handle.delivery_tag = tag
+            handles.append(handle)
+            room -= 1
+            free -= size
+        return END
 
     def hold(
         self,
@@ -388,16 +415,6 @@ def _outside_transaction() -> UsageError:
     return UsageError(
         "this channel has transactions: publish within `async with channel.transaction()`"
     )
-
-
-def size_of(body: Body) -> int:
-    """Return how many bytes of the window a body takes."""
-    if isinstance(body, memoryview):
-        return body.nbytes
-    try:
-        return len(body)
-    except TypeError:
-        return 0  # the encoder will refuse it with a better message
 
 
 def _with_token(properties: Properties | bytes, tag: int) -> Properties:

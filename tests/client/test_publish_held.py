@@ -15,7 +15,7 @@ from hopmq import (
     PublishUnknownError,
     Receipt,
 )
-from hopmq.errors import PublishNotSentTimeoutError, PublishUnknownTimeoutError
+from hopmq.errors import EncodeError, PublishNotSentTimeoutError, PublishUnknownTimeoutError
 
 # --- the window --------------------------------------------------------------------------------------
 
@@ -215,6 +215,34 @@ async def test_the_channel_has_a_deadline_for_every_publish(
     ]
 
 
+async def test_a_row_of_messages_keeps_the_window_in_bytes(
+    proxy: Proxy, proxied: Connection, queue: str
+) -> None:
+    channel = await proxied.channel(publish_timeout=0.02, max_unconfirmed_size=100)
+    proxy.answers.hold()
+    with pytest.raises(PublishManyError) as caught:
+        await channel.publish_many([b"1" * 60, b"2" * 40, b"3"], routing_key=queue)
+    assert [type(outcome) for outcome in caught.value.outcomes] == [
+        PublishUnknownTimeoutError,
+        PublishUnknownTimeoutError,
+        PublishNotSentTimeoutError,
+    ]
+
+
+async def test_whoever_follows_a_message_that_is_none_has_a_deadline_too(
+    proxy: Proxy, proxied: Connection, queue: str
+) -> None:
+    channel = await proxied.channel(publish_timeout=0.02)
+    proxy.answers.hold()
+    with pytest.raises(PublishManyError) as caught:
+        await channel.publish_many([None, b"1", b"2"], routing_key=queue)  # type: ignore[list-item]
+    assert [type(outcome) for outcome in caught.value.outcomes] == [
+        EncodeError,
+        PublishUnknownTimeoutError,
+        PublishUnknownTimeoutError,
+    ]
+
+
 # --- the link breaks -----------------------------------------------------------------------------------
 
 
@@ -294,3 +322,17 @@ async def test_publishers_wait_while_the_socket_does_not_keep_up(
     proxy.requests.release()
     receipts = await asyncio.gather(*publishes)
     assert [receipt.delivery_tag for receipt in receipts] == list(range(1, 41))
+
+
+async def test_a_row_of_messages_waits_while_the_socket_does_not_keep_up(
+    proxy: Proxy, proxied: Connection, queue: str
+) -> None:
+    channel = await proxied.channel(max_unconfirmed_size=2**30)
+    proxy.requests.hold()
+    many = [bytes(1024 * 1024)] * 40
+    publishing = asyncio.create_task(channel.publish_many(many, routing_key=queue))
+    while not proxied._session.link.write_paused:
+        await asyncio.sleep(0)
+    assert 0 < channel.unconfirmed < 40
+    proxy.requests.release()
+    assert len(await publishing) == 40

@@ -11,7 +11,7 @@ from hopmq.app.messaging import Messaging
 from hopmq.app.rpc.call import Call, Outcome
 from hopmq.app.rpc.line import ReplyLine
 from hopmq.client.message import Message
-from hopmq.client.publishing import size_of
+from hopmq.client.window import size_of
 from hopmq.errors import (
     ChannelClosed,
     ClosedError,

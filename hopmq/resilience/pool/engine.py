@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from hopmq.client.channel import Channel
 from hopmq.client.connection import Connection
 from hopmq.client.health import Health, HealthLimits, together
-from hopmq.client.publishing import Window
+from hopmq.client.window import Window
 from hopmq.resilience.backoff import Backoff
 from hopmq.resilience.pool.allowance import ChannelAllowance
 from hopmq.resilience.pool.consumers import Consumers

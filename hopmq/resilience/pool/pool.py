@@ -15,8 +15,9 @@ from hopmq.client.consuming import check_prefetch
 from hopmq.client.handlers import Handler
 from hopmq.client.health import DEFAULT_LIMITS, Health, HealthLimits, together
 from hopmq.client.opening import Opening
-from hopmq.client.publishing import OnDisconnect, Window
+from hopmq.client.publishing import OnDisconnect
 from hopmq.client.subscription import Recognise
+from hopmq.client.window import Window
 from hopmq.entities import Queue, name_of
 from hopmq.errors import ClosedError, PublishNotSentError, UsageError
 from hopmq.resilience.backoff import Exponential

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Iterable
 from datetime import timedelta
 
 from hopmq.client.outcome import PublishHandle
-from hopmq.client.publishing import size_of
+from hopmq.client.window import size_of
 from hopmq.core.pending import Receipt
 from hopmq.entities import Exchange, name_of
 from hopmq.errors import PublishNotSentError
