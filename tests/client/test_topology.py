@@ -6,7 +6,7 @@ import pytest
 
 import hopmq
 from client.conftest import Tap
-from client.waiting import bodies, ready
+from client.waiting import bodies, ready, until_ready
 from conftest import RunningBroker
 from hopmq import (
     AccessRefusedError,
@@ -115,6 +115,7 @@ async def test_a_conditional_delete_spares_what_is_in_use(channel: Channel, queu
     async with channel.consume(queue):
         with pytest.raises(PreconditionFailedError, match="in use"):
             await channel.delete_queue(queue, if_unused=True)
+    await until_ready(channel, queue, 1)  # what its consumer had not read has gone back
     assert await channel.delete_queue(queue, if_unused=True) == 1
 
 
