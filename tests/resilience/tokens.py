@@ -26,14 +26,14 @@ class Issuer:
         _openssl("genrsa", "-out", str(self._key), "2048")
         _openssl("rsa", "-in", str(self._key), "-pubout", "-out", str(self.public))
 
-    def token(self, life: int) -> str:
-        """Return a token that is good for so many seconds, or up to one more."""
+    def token(self, expires: int) -> str:
+        """Return a token that is good until then."""
         head = {"alg": "RS256", "typ": "JWT", "kid": "issuer"}
         claims = {
             "aud": ["rabbitmq"],
             "sub": "orders",
             "scope": SCOPES,
-            "exp": math.ceil(time.time()) + life,
+            "exp": expires,
         }
         signed = b".".join(_encoded(json.dumps(part).encode()) for part in (head, claims))
         signature = _openssl("dgst", "-sha256", "-sign", str(self._key), input=signed)
@@ -56,15 +56,20 @@ auth_oauth2.algorithms.1 = RS256
 class TokenEndpoint:
     """An HTTP server that gives out tokens, or refuses to.
 
+    Its tokens are good for longer than it says: a busy machine may renew them late.
+
     Attributes:
         requests: The heads and bodies of the requests so far.
         fails: How many of the next requests are refused.
+        expiries: When the tokens so far expire.
     """
 
-    def __init__(self, issuer: Issuer, life: int) -> None:
+    def __init__(self, issuer: Issuer, said: int, life: int) -> None:
         self.requests: list[str] = []
         self.fails = 0
+        self.expiries: list[int] = []
         self._issuer = issuer
+        self._said = said
         self._life = life
 
     @property
@@ -96,10 +101,11 @@ class TokenEndpoint:
             if line.lower().startswith("content-length")
         )
         self.requests.append(head + (await reader.readexactly(size)).decode())
-        status, answer = "200 OK", self._grant()
         if self.fails:
             self.fails -= 1
             status, answer = "503 Service Unavailable", {"error": "temporarily_unavailable"}
+        else:
+            status, answer = "200 OK", self._grant()
         body = json.dumps(answer)
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
         await writer.drain()
@@ -107,8 +113,9 @@ class TokenEndpoint:
         await writer.wait_closed()
 
     def _grant(self) -> dict[str, Any]:
-        token = self._issuer.token(self._life)
-        return {"access_token": token, "token_type": "Bearer", "expires_in": self._life}
+        self.expiries.append(math.ceil(time.time()) + self._life)
+        token = self._issuer.token(self.expiries[-1])
+        return {"access_token": token, "token_type": "Bearer", "expires_in": self._said}
 
 
 def _encoded(data: bytes) -> bytes:
