@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,12 @@ from hopmq import (
 )
 
 
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@pytest.fixture
+def unused_port() -> Iterator[int]:
+    """Return a port on which nobody listens; it is held, so that nobody begins to."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 @asynccontextmanager
@@ -74,14 +75,14 @@ def test_connect_without_await_is_of_no_use() -> None:
     assert not hasattr(hopmq.connect(), "channel")
 
 
-async def test_urls_are_tried_in_order(amqp_url: str) -> None:
-    dead = f"amqp://127.0.0.1:{unused_port()}"
+async def test_urls_are_tried_in_order(amqp_url: str, unused_port: int) -> None:
+    dead = f"amqp://127.0.0.1:{unused_port}"
     async with hopmq.connect([dead, amqp_url, dead]) as connection:
         assert connection.is_open
 
 
-async def test_an_error_of_several_urls_names_them_all(amqp_url: str) -> None:
-    dead = f"127.0.0.1:{unused_port()}"
+async def test_an_error_of_several_urls_names_them_all(amqp_url: str, unused_port: int) -> None:
+    dead = f"127.0.0.1:{unused_port}"
     broker = urlsplit(amqp_url)
     wrong = f"amqp://guest:hush-hush@{broker.hostname}:{broker.port}"
     with pytest.raises(AuthenticationError) as caught:
@@ -176,10 +177,9 @@ async def test_a_missing_virtual_host_is_named(amqp_url: str) -> None:
         await hopmq.connect(amqp_url, vhost="no/where")
 
 
-async def test_a_refused_connection_names_the_address() -> None:
-    port = unused_port()
-    with pytest.raises(ConnectError, match=f"127.0.0.1:{port}"):
-        await hopmq.connect(f"amqp://127.0.0.1:{port}")
+async def test_a_refused_connection_names_the_address(unused_port: int) -> None:
+    with pytest.raises(ConnectError, match=f"127.0.0.1:{unused_port}"):
+        await hopmq.connect(f"amqp://127.0.0.1:{unused_port}")
 
 
 async def test_a_name_that_does_not_resolve_is_named() -> None:
