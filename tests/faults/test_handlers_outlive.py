@@ -11,6 +11,7 @@ from hopmq import Channel, Connection, Consumer, Message, Settlement
 from hopmq.errors import PreconditionFailedError
 from hopmq.testing import FaultProxy
 
+from .links import becomes, consumers_of
 from .work import Work, recovered
 
 
@@ -37,6 +38,16 @@ async def all_delivered(channel: Channel, other: Channel, queue: str) -> None:
         while (await other.declare_queue(queue, passive=True)).message_count:
             await asyncio.sleep(0.02)
     await channel.flow(True)  # its answer comes behind the deliveries of the channel
+
+
+async def came_again(connection: Connection, proxy: FaultProxy, other: Channel, queue: str) -> None:
+    """Lose the link and recover, and see that the broker has put back what that has cost.
+
+    It has when the only consumer it knows is the new link's: the end of the last link takes its
+    consumer and returns its messages in one step.
+    """
+    await recovered(connection, proxy)
+    await becomes(1, lambda: consumers_of(other, queue))
 
 
 async def put(other: Channel, queue: str, *bodies: bytes, named: bool = False) -> None:
@@ -72,7 +83,7 @@ async def test_what_comes_again_waits_for_every_handler_of_the_lost_link(
         await channel.consume(queue, work, concurrency=4)
         await put(other, queue, b"1", b"2")
         await work.begins(2)
-        await recovered(connection, proxy)
+        await came_again(connection, proxy, other, queue)
         await put(other, queue, b"3")
         await work.begins(3)  # and so 1 and 2, which come before it, are here again
         await work.end(0, Message.ack)
@@ -101,7 +112,7 @@ async def test_one_at_a_time_stays_in_order(
         await channel.consume(queue, work, recognise=recognise)
         await put(other, queue, b"1", b"2", b"3")
         await work.begins(1)
-        await recovered(connection, proxy)
+        await came_again(connection, proxy, other, queue)
         await put(other, queue, b"4")
         await all_delivered(channel, other, queue)
         for run in range(5):
@@ -119,10 +130,10 @@ async def test_a_second_loss_changes_nothing(
         await channel.consume(queue, work, concurrency=2)
         await put(other, queue, b"1")
         await work.begins(1)
-        await recovered(connection, proxy)
+        await came_again(connection, proxy, other, queue)
         await put(other, queue, b"2")
         await work.begins(2)
-        await recovered(connection, proxy)
+        await came_again(connection, proxy, other, queue)
         await work.end(0, Message.ack)
         await work.end(1, Message.ack)
         await work.begins(4)
@@ -141,7 +152,7 @@ async def test_a_cancelled_consumer_returns_what_it_had_kept(
         consumer = await channel.consume(queue, work, concurrency=2)
         await put(other, queue, b"1")
         await work.begins(1)
-        await recovered(connection, proxy)
+        await came_again(connection, proxy, other, queue)
         await put(other, queue, b"2")
         await work.begins(2)
         cancelling = asyncio.create_task(consumer.cancel())
@@ -173,7 +184,7 @@ async def test_an_ack_counts_for_the_copy_that_is_there_already(
         await channel.consume(queue, work, concurrency=2, recognise="message_id")
         await put(other, queue, b"1", named=True)
         await work.begins(1)
-        await recovered(connection, proxy)
+        await came_again(connection, proxy, other, queue)
         await put(other, queue, b"2", named=True)
         await work.begins(2)
         for run in (0, 1):
@@ -215,7 +226,7 @@ async def test_what_failed_is_run_again(
         await put(other, queue, b"1", named=True)
         await work.begins(1)
         if is_back:
-            await recovered(connection, proxy)
+            await came_again(connection, proxy, other, queue)
             await put(other, queue, b"2", named=True)
             await work.begins(2)
             await work.end(1, Message.ack)
@@ -243,7 +254,7 @@ async def test_only_the_copy_waits(
         await work.begins(2)
         await work.end(1, None)  # it is left unsettled, and nobody works on it
         await work.begins(3)
-        await recovered(connection, proxy)
+        await came_again(connection, proxy, other, queue)
         await work.end(2, Message.ack)
         await put(other, queue, b"4", named=True)
         await work.begins(4)
@@ -263,7 +274,7 @@ async def test_what_has_no_id_waits_for_what_has_none(
         await put(other, queue, b"1")
         await put(other, queue, b"2", named=True)
         await work.begins(2)
-        await recovered(connection, proxy)
+        await came_again(connection, proxy, other, queue)
         await work.end(1, Message.ack)
         await put(other, queue, b"3")
         await work.begins(3)

@@ -76,9 +76,10 @@ async def test_links_that_end_under_load(
         last = await promises.publish(busy, filled, policy)
         assert isinstance(last.outcome, hopmq.Receipt)
         assert consumer.is_active
+        # So that what the links have cost is there again, before the last message.
+        await becomes(1, lambda: consumers_of(other, worked))
         await work(other, worked, [b"last"])
         await until(lambda: b"last" in receiver.bodies)
-        await becomes(1, lambda: consumers_of(other, worked))
         assert connection.counters.links == 1 + ROUNDS
     promises.check(await drained(other, filled))
     assert len(receiver.bodies) >= 2 * ROUNDS + 1
