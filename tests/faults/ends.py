@@ -16,8 +16,8 @@ from scripted.server import ScriptedServer
 
 T = TypeVar("T")
 
-PATIENCE = 5.0
-"""Seconds that a step may take which needs no time at all."""
+PATIENCE = 30.0
+"""Seconds that a step may take, on a loaded machine, which needs no time at all."""
 
 
 @dataclass(slots=True)

@@ -84,7 +84,7 @@ async def test_the_connect_timeout_of_a_url_is_in_milliseconds(server: ScriptedS
     server.gate.drop("Connection.Start")
     with pytest.raises(ConnectTimeoutError, match=r"within 0\.25 seconds"):
         await soon(hopmq.connect(f"{server.url}?connection_timeout=250"))
-    await soon(server.peers[0].lost)
+    await soon((await soon(server.peer())).lost)
 
 
 async def test_a_peer_that_talks_without_getting_on_ends_within_the_connect_timeout(

@@ -10,7 +10,7 @@ from hopmq.resilience.recovery import ConnectionKeeper
 from hopmq.resilience.restoration import Restoration
 from hopmq.testing import FaultProxy
 
-from .ends import start, turns
+from .ends import soon, start, turns
 from .links import becomes, bounce, consumers_of, drained, lose, quick, until
 
 REPLY_TO = "amq.rabbitmq.reply-to"
@@ -74,7 +74,7 @@ async def test_what_goes_missing_in_the_turn_in_which_a_recovery_ends_is_seen_to
 
     monkeypatch.setattr(Restoration, "start_consumers", counted)
     proxy.disconnect(reset=True)
-    await asyncio.wait_for(again.wait(), 5)
+    await soon(again.wait())
 
 
 async def test_a_restored_consumer_is_there_once_however_often_the_link_ends(

@@ -17,7 +17,7 @@ from hopmq.testing.certificates import Certificates
 from scripted.relay import Relay
 from scripted.server import ScriptedServer
 
-from .ends import soon
+from .ends import PATIENCE, soon
 
 
 def url_of(rabbitmq: RabbitMQ, **parameters: object) -> str:
@@ -154,7 +154,7 @@ async def test_a_missing_client_certificate_is_told(
             context.wrap_socket(plain, server_side=True)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(5)
+        listener.settimeout(PATIENCE)
         port = listener.getsockname()[1]
         refusing = asyncio.create_task(asyncio.to_thread(refuse, listener))
         with pytest.raises(HandshakeError, match=r"(?i)certificate.required|handshake.failure"):
@@ -230,7 +230,7 @@ async def test_a_tls_peer_that_reads_nothing_pauses_publishers(certificates: Cer
         channel = await soon(connection.channel(confirms=False))
         server.peers[0].transport.pause_reading()
         task = asyncio.create_task(channel.publish_many([bytes(1 << 20)] * 32, routing_key="q"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not connection._session.link.write_paused:
                 await asyncio.sleep(0)
         assert connection._session.link.transport.get_write_buffer_size() < 8 << 20

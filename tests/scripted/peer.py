@@ -26,6 +26,9 @@ from scripted import frames
 from scripted.answers import answer
 from scripted.gate import Gate
 
+PATIENCE = 30.0
+"""Seconds that the end of a link may take, on a loaded machine."""
+
 
 class Peer(asyncio.Protocol):
     """The broker's end: it answers all by itself, as far as the gate lets it.

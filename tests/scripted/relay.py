@@ -4,6 +4,8 @@ import asyncio
 from types import TracebackType
 from typing import Self, cast
 
+from scripted.peer import PATIENCE
+
 
 class _Side(asyncio.Protocol):
     """One socket; what it reads goes to the other."""
@@ -99,6 +101,6 @@ class Relay:
         """Drop every connection."""
         self._server.close()
         self.cut()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             for side in self._sides:
                 await side.lost

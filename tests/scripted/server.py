@@ -9,7 +9,7 @@ import hopmq
 from hopmq.core.settings import ServerSettings
 from hopmq.typedefs import FieldTable
 from scripted.gate import Gate
-from scripted.peer import Peer
+from scripted.peer import PATIENCE, Peer
 
 PROPERTIES: FieldTable = {
     "product": "Scripted",
@@ -75,6 +75,6 @@ class ScriptedServer:
         self._server.close()
         for peer in self.peers:
             peer.drop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             for peer in self.peers:
                 await peer.lost

@@ -11,8 +11,8 @@ from hopmq.transport.pair import PairedTransport
 
 _serial = itertools.count(1)
 
-SECONDS = 5.0
-"""No test of this folder waits longer."""
+SECONDS = 30.0
+"""No test of this folder waits longer; a loaded machine included."""
 
 
 class End:
