@@ -38,6 +38,14 @@ async def persist(
         was_asked = True
         return await attempt()
 
+    async def link() -> None:
+        try:
+            await session.ready()
+        except RequestTimeoutError:
+            if was_asked:
+                raise TimeoutError from None  # a link that ended had it: it may have been done
+            raise
+
     if was_asked:
         try:
             return await attempt()
@@ -48,7 +56,7 @@ async def persist(
                 raise
     try:
         async with asyncio.timeout_at(begun + session.request_timeout + _LAST_WORD):
-            return await _on_next_link(session, ask, unless)
+            return await _on_next_link(session, link, ask, unless)
     except RequestTimeoutError:
         raise
     except TimeoutError:
@@ -62,11 +70,12 @@ async def persist(
 
 async def _on_next_link(
     session: Session,
+    link: Callable[[], Awaitable[None]],
     attempt: Callable[[], Awaitable[R]],
     unless: tuple[type[ConnectionClosed], ...],
 ) -> R:
     while True:
-        await session.ready()
+        await link()
         try:
             return await attempt()
         except unless:

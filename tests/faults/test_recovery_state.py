@@ -251,6 +251,21 @@ async def test_requests_wait_no_longer_than_they_may(proxy: FaultProxy) -> None:
         assert channel.consumers() == []
 
 
+async def test_a_request_that_the_lost_link_had_does_not_pass_for_one_that_was_not_sent(
+    proxy: FaultProxy,
+) -> None:
+    async with quick(proxy.url) as connection:
+        channel = await connection.channel()
+        with proxy.stall("Channel.FlowOk") as stalled, hurried(connection, 0.05):
+            request = start(channel.flow(True))
+            await stalled.happened()
+            with proxy.refuse_connections():
+                proxy.disconnect(reset=True)
+                with pytest.raises(RequestTimeoutError, match="not answered within|no answer"):
+                    await soon(request)
+        await back(connection)
+
+
 async def test_a_request_that_no_link_came_for_was_not_sent_however_late_that_is_noticed(
     proxy: FaultProxy,
 ) -> None:
