@@ -99,7 +99,7 @@ class Promises:
             for promise in self.all()
             if (why := promise.broken_by(counts.pop(promise.body, 0)))
         }
-        assert not broken
+        assert not broken, broken
         assert not counts, "arrived, and nobody sent it"
         for producer in self.promises:
             serials = first_arrivals(arrived, producer)
