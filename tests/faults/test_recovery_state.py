@@ -261,7 +261,7 @@ async def test_a_request_that_the_lost_link_had_does_not_pass_for_one_that_was_n
             await stalled.happened()
             with proxy.refuse_connections():
                 proxy.disconnect(reset=True)
-                with pytest.raises(RequestTimeoutError, match="not answered within|no answer"):
+                with pytest.raises(RequestTimeoutError, match=r"not answered within|no answer"):
                     await soon(request)
         await back(connection)
 
