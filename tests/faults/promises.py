@@ -37,6 +37,8 @@ class Promise:
                     return f"confirmed once and there {arrivals} times"
                 if resent and self.policy != "resend":
                     return f"sent again, against the policy {self.policy!r}"
+            case PublishNackedError() if self.policy == "resend":
+                pass  # of its second sending, maybe, when the first had arrived
             case PublishNotSentError() | PublishNackedError():
                 if arrivals:
                     return f"{type(self.outcome).__name__}, and there {arrivals} times"
