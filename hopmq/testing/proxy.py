@@ -11,7 +11,7 @@ from hopmq.testing.faults.fault import HAPPENS_WITHIN, Fault
 from hopmq.testing.faults.on_the_way import FaultsOnTheWay
 from hopmq.testing.faults.selection import Direction
 from hopmq.testing.faults.stream import StreamFault
-from hopmq.testing.ports import LOOPBACK, free_ports
+from hopmq.testing.ports import FOR_PROXIES, LOOPBACK, free_ports
 from hopmq.testing.relaying import Relays
 from hopmq.url import parse_url
 
@@ -126,7 +126,7 @@ class FaultProxy(FaultsOnTheWay):
         """Listen; nothing happens if it does."""
         if self._relays is not None:
             return
-        self._port = self._port or free_ports(1)[0]
+        self._port = self._port or free_ports(1, FOR_PROXIES)[0]
         self._relays = Relays(*self._target)
         try:
             self._listen()
