@@ -232,19 +232,21 @@ class Parking:
         await channel.set_prefetch(count)
         async with channel.consume(self._parked) as consumer:
             while len(look) < count:
-                message = await self._arriving(channel, consumer)
+                message = await self._arriving(channel, consumer, count)
                 if message is None:
                     break
                 look.append(message)
         return look
 
-    async def _arriving(self, channel: Channel, consumer: Consumer) -> Message | None:
+    async def _arriving(self, channel: Channel, consumer: Consumer, count: int) -> Message | None:
         """Return the next message; None when others have taken those that were counted."""
-        try:
-            async with asyncio.timeout(_QUIET):
-                return await anext(consumer)
-        except TimeoutError:
-            return await channel.get(self._parked)
+        message = await _next(consumer, within=_QUIET)
+        if message is None:
+            # What a slow broker had for us is there once its queue, then its channel has answered.
+            await self.count()
+            await channel.set_prefetch(count)
+            message = await _next(consumer, within=0)
+        return message
 
     async def _return_in_order(self, taken: _Looks) -> None:
         """Give back what was not settled, as much at a time as keeps its order."""
@@ -303,6 +305,15 @@ async def _whole(looking: Coroutine[Any, Any, _Messages]) -> _Messages:
         finally:
             look.cancel()
         raise
+
+
+async def _next(consumer: Consumer, *, within: float) -> Message | None:
+    """Return the next message; None when there is none within so many seconds."""
+    try:
+        async with asyncio.timeout(within):
+            return await anext(consumer)
+    except TimeoutError:
+        return None
 
 
 def _named(messages: _Messages, wanted: set[str]) -> _Messages:

@@ -15,6 +15,7 @@ from hopmq.app.header_names import ATTEMPTS, ERROR, EXCHANGE, FIRST_FAILED, PARK
 from hopmq.app.retry import Park, Parking, Retry
 from hopmq.entities import QueueInfo
 from hopmq.errors import NotFoundError, PublishReturnedError, ResourceLockedError
+from hopmq.testing import FaultProxy
 from hopmq.wire import Properties
 
 NO_RETRY = Retry(attempts=1)
@@ -94,6 +95,20 @@ async def test_what_others_have_taken_meanwhile_is_not_waited_for(
         parking = Parking(pool, real_work.queue)
         assert [each.body for each in await parking.list()] == [b"1", b"2"]
         assert await parking.requeue_all() == 2
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_what_a_slow_broker_delivers_late_is_looked_at_in_order(
+    real_work: Work, amqp_url: str, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    bodies = [b"1", b"2", b"3"]
+    await park(real_work, *bodies)
+    monkeypatch.setattr(retry.parking, "_QUIET", 0.05)
+    async with FaultProxy(amqp_url) as proxy, Pool(proxy.url) as pool:
+        proxy.stall("Basic.Deliver", seconds=0.2)
+        parking = Parking(pool, real_work.queue)
+        assert [each.body for each in await parking.list(limit)] == bodies[:limit]
+        assert [each.body for each in await parking.list()] == bodies
 
 
 async def test_looking_often_costs_no_message(real_work: Work) -> None:
