@@ -37,8 +37,14 @@ def failing() -> Failing:
     return Failing()
 
 
-async def count_of(connection: Connection, queue: str) -> int:
-    return (await connection.declare_queue(queue, passive=True)).message_count
+async def count_of(connection: Connection, queue: str, due: int) -> int:
+    """Return how many messages a queue has, once there are as many as are due."""
+    async with asyncio.timeout(20):
+        while True:
+            count = (await connection.declare_queue(queue, passive=True)).message_count
+            if count >= due:
+                return count
+            await asyncio.sleep(0)
 
 
 async def until_ended(app: App, caplog: pytest.LogCaptureFixture) -> None:
@@ -71,7 +77,7 @@ async def test_a_message_that_rests_goes_back_and_none_of_its_key_overtakes(
     failing.may_fail.set()
     await ending
     assert failing.handled == [b"1"]
-    assert await count_of(other, cleaned) == 2
+    assert await count_of(other, cleaned, 2) == 2
 
 
 async def test_what_a_member_rests_with_goes_back_to_its_partition(
@@ -95,7 +101,7 @@ async def test_what_a_member_rests_with_goes_back_to_its_partition(
         await failing.has_failed.wait()
         await until_ended(app, caplog)
         assert failing.handled == [b"1"]
-        assert await count_of(other, queue) == 2
+        assert await count_of(other, queue, 2) == 2
     finally:
         await other.delete_queue(queue)
 
