@@ -6,14 +6,14 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 import hopmq
 from cli.processes import TIMEOUT, assert_sentence, run, running
-from hopmq.errors import AuthenticationError, ConnectionForcedError, UsageError
+from hopmq.errors import AuthenticationError, ConnectionForcedError, HandshakeError, UsageError
 
 
 @contextmanager
@@ -196,12 +196,18 @@ async def test_faults_of_a_file_happen_to_its_clients(tmp_path: Path) -> None:
     path = tmp_path / "chaos.toml"
     path.write_text("""[[fault]]\ndo = "close_connection"\nafter = 0.5\nevery = 0.1\n""")
     with broker("--chaos", str(path), folder=tmp_path) as (process, banner):
-        connection = await hopmq.connect(urls(banner)[0], recovery=None)
         async with asyncio.timeout(TIMEOUT):
-            reason = await connection.wait_closed()
+            reason = await (await connected(urls(banner)[0])).wait_closed()
         end(process, signal.SIGINT)
     assert isinstance(reason, ConnectionForcedError)
     assert any("beware        faults happen to its clients" in line for line in banner)
+
+
+async def connected(url: str) -> hopmq.Connection:
+    """Open a connection, between two faults that hang up on whoever is about to."""
+    while True:
+        with suppress(HandshakeError):
+            return await hopmq.connect(url, recovery=None)
 
 
 @pytest.mark.parametrize("option", ["--definitions", "--chaos"])

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -136,8 +137,9 @@ def child_of(parent: int) -> int:
     deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         for child in children.read_text().split():
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                return int(child)
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+                if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
         time.sleep(0.02)
     pytest.fail("the demo started no broker")
 

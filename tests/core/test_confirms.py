@@ -148,12 +148,12 @@ def test_what_is_forgotten_is_given_out_in_order_and_settled_no_more(codec: Code
 def test_hostile_tags_cost_neither_time_nor_memory(tag: int, codec: Codec) -> None:
     ledger, _ = ledger_of(codec, 10)
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(1000):
         ledger.acked(tag, True)
         ledger.nacked(tag, False)
         ledger.returned(tag, Returned())
-    elapsed = time.perf_counter() - began
+    elapsed = time.process_time() - began
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert elapsed < 1
@@ -165,10 +165,10 @@ def test_multiple_confirms_pass_each_publish_once(codec: Codec) -> None:
     ledger, publishes = ledger_of(codec, 50_000)
     for tag in range(2, 50_001):
         ledger.acked(tag, False)
-    began = time.perf_counter()
+    began = time.process_time()
     for tag in range(1, 50_001):
         ledger.acked(tag, True)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     assert outcomes(publishes) == ["confirmed"] * 50_000
 
 
