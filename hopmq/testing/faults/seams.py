@@ -86,6 +86,7 @@ class Seams:
         for tap in list(self._taps.values()):
             if self.hides(tap.to_broker) or self.hides(tap.to_client):
                 tap.cut(reset=True)
+            tap.let_go()
         self.is_stopping = True
 
     # --- faults ----------------------------------------------------------------------------------

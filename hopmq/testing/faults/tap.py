@@ -135,6 +135,11 @@ class Tap(asyncio.BufferedProtocol):
             end_stream(self.transport, self.seams.loop)
         self.lose_link()
 
+    def let_go(self) -> None:
+        """Drop a client that was cut off and has not hung up yet."""
+        if self.is_cut and self._transport is not None:
+            self._transport.abort()
+
     def lose_link(self) -> None:
         """Tell the broker that its client is gone, once it expects to be called."""
         self.is_cut = True
@@ -146,8 +151,8 @@ class Tap(asyncio.BufferedProtocol):
         if not self._link_is_told:
             self._link_is_told = True
             self._link.connection_lost(exc)
-            if self._transport is None or self._transport.is_closing():
-                self.seams.forget(self)
+        if self._transport is None or self._transport.is_closing():
+            self.seams.forget(self)
 
     def _to_link(self, data: bytes) -> None:
         view = memoryview(data)

@@ -25,6 +25,12 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("hopmq.broker"), "disabled", True)
 
 
+@pytest.fixture
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a broker that stops wait for a client longer than a test may take."""
+    monkeypatch.setattr("hopmq.broker.restart._CLOSE_TIMEOUT", 2 * SECONDS)
+
+
 @pytest.fixture(params=["tcp", "memory"])
 def place(request: pytest.FixtureRequest) -> str:
     """Return how the broker is reached."""

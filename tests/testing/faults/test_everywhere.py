@@ -83,6 +83,18 @@ async def test_a_fault_outlives_a_restart(
     assert (nack.hits, cut.hits) == (1, 1)
 
 
+async def test_who_was_cut_off_and_does_not_hang_up_is_let_go_when_the_broker_stops(
+    broker: Broker, faults: Faults, connection: Connection
+) -> None:
+    (peer,) = broker.state.peers
+    transport = peer.link.transport
+    connection._session.link.pause_reading()
+    faults.disconnect()
+    await peer.link.lost
+    await broker.stop()
+    assert transport.is_closing()
+
+
 async def attempt(broker: Broker, direction: Direction, size: int) -> bool:
     """Publish on a connection that is cut after so many bytes, and say whether it was."""
     async with hopmq.connect(broker.url) as connection:
