@@ -326,6 +326,10 @@ async def test_a_black_hole_hides_that_an_end_has_gone(
     writer.write_eof()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(reader.read(), 0.05)
+    assert bare._relays is not None
+    (relay,) = bare._relays._open
+    while not (relay.to_broker.has_lost and relay.to_client.has_lost):
+        await asyncio.sleep(0.001)
     hole.cancel()
     with pytest.raises(ConnectionResetError):
         await reader.read()
