@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 from hopmq.app.clock import Timer, WakeUp
 from hopmq.app.context import CallNext, ConsumeContext
 from hopmq.testing.clock import TurnedClock
+
+_PARTS: Final = 10
+"""Waits that patience is divided into: a process that stands still for long has spent one of them."""
 
 
 class Work:
@@ -87,12 +90,14 @@ class AtWork:
     async def has_changed(self, patience: float) -> bool:
         """Wait until a handler ends, or waits for something else; return whether one does."""
         self._changed.clear()
-        try:
-            async with asyncio.timeout(patience):
-                await self._changed.wait()
-        except TimeoutError:
-            return False
-        return True
+        for _ in range(_PARTS):
+            try:
+                async with asyncio.timeout(patience / _PARTS):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+            return True
+        return False
 
     def give_up(self) -> None:
         """Wait no more for those that wait for the world."""

@@ -1,6 +1,8 @@
 """`app.test()` turns the time: for retries, delays, sleeping handlers, batches and middleware."""
 
 import asyncio
+import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -169,6 +171,25 @@ async def test_a_time_limit_leaves_a_handler_its_time_and_ends_one_that_hangs(ap
         await t.publish(Order(2), routing_key="orders")
         await t.drain()
         assert t.waiting("orders.parked") == 1
+
+
+async def test_a_process_that_stands_still_has_not_lost_its_patience(app: App) -> None:
+    loop, goes_on, done = asyncio.get_running_loop(), threading.Event(), []
+
+    def stand_still() -> None:
+        time.sleep(0.3)
+        goes_on.set()
+
+    @app.consumer("orders", retry=None)
+    def handle(order: Order) -> None:
+        loop.call_soon_threadsafe(loop.call_later, 0.05, stand_still)
+        assert goes_on.wait(20)
+        time.sleep(0.02)
+        done.append(order.id)
+
+    async with app.test(patience=0.2) as t:
+        await t.publish(Order(1), routing_key="orders")
+        assert done == [1]
 
 
 async def test_retries_in_place_are_waited_for(app: App) -> None:
