@@ -14,7 +14,7 @@ from app.injection.conftest import Compile
 from hopmq.app.injection import Depends, Handler
 
 MESSAGE = delivered(b"5")
-TIMEOUT = 5
+TIMEOUT = 20
 
 
 @pytest.fixture

@@ -286,7 +286,7 @@ async def test_of_many_processes_one_gets_each_message(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     with spawn.Pool(processes) as pool:
         result = pool.starmap_async(claimed, [(str(path), keys)] * processes)
-        claims = await asyncio.to_thread(result.get, 25)
+        claims = await asyncio.to_thread(result.get, 100)
     every = sorted(key for each in claims for key in each)
     assert every == sorted(map(str, range(keys)))
 
