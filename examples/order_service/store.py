@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from uuid import UUID
 
 from shop import DATABASE, Order, Quote
@@ -28,7 +29,8 @@ class Store:
         self._database = sqlite3.connect(
             path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
         )
-        self._database.execute("PRAGMA journal_mode = WAL")
+        with suppress(sqlite3.OperationalError):  # another process is about to, and holds the lock
+            self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute(_TABLE)
 
     def add(self, order: Order, quote: Quote) -> Quote:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
@@ -14,6 +15,7 @@ R = TypeVar("R")
 
 _PURGE_EVERY: Final = 256
 _PURGE_AT_ONCE: Final = 1000
+_PAUSE: Final = 0.01
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS hopmq_deliveries (
@@ -113,11 +115,30 @@ class SqliteStore:
         if self._database is None:
             # Without a transaction around it, each statement is one, and one step to all others.
             database = sqlite3.connect(self._path, timeout=self._timeout, isolation_level=None)
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
-            database.executescript(_SCHEMA)
+            try:
+                self._have_log(database)
+                database.execute("PRAGMA synchronous = NORMAL")
+                database.executescript(_SCHEMA)
+            except BaseException:
+                database.close()
+                raise
             self._database = database
         return self._database
+
+    def _have_log(self, database: sqlite3.Connection) -> None:
+        """Have writes go to a log of their own, beside which others read.
+
+        Of processes that ask for that at once, SQLite has one succeed and does not have the others wait.
+        """
+        for tries_left in reversed(range(int(self._timeout / _PAUSE) + 1)):
+            try:
+                database.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if not tries_left or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                return
 
     def _begin(self, key: str, token: str, now: float, until: float) -> Claim:
         self._begun += 1

@@ -4,7 +4,9 @@ import asyncio
 import logging
 import multiprocessing
 import secrets
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +257,21 @@ async def test_a_file_remembers_when_it_is_opened_again(tmp_path: Path) -> None:
         assert (await again.begin("k", "t", now=NOW, until=NOW + 10)).state == "done"
     assert (await store.begin("k", "t", now=NOW, until=NOW + 10)).state == "done"
     await store.close()
+
+
+async def test_who_opens_a_file_that_another_is_about_to_write_waits(tmp_path: Path) -> None:
+    path = tmp_path / "deliveries.db"
+    async with SqliteStore(path) as patient, SqliteStore(path, timeout=0.02) as impatient:
+        with closing(sqlite3.connect(path, isolation_level=None)) as another:
+            another.execute("BEGIN IMMEDIATE")
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                await impatient.begin("k", "a", now=NOW, until=NOW + 10)
+            waiting = asyncio.create_task(patient.begin("k", "b", now=NOW, until=NOW + 10))
+            done, _ = await asyncio.wait([waiting], timeout=0.05)
+            assert not done
+            another.execute("COMMIT")
+        assert (await waiting).state == "begun"
+        assert (await impatient.begin("k", "a", now=NOW, until=NOW + 10)).state == "busy"
 
 
 async def test_a_file_does_not_grow_for_ever(tmp_path: Path) -> None:
