@@ -19,7 +19,8 @@ def test_a_queue_is_made_once_and_seen_as_it_was_declared(api: Api, vhost: str) 
     path = f"/queues/{vhost}/q"
     api.put(path, DECLARED, status=201)
     api.put(path, DECLARED, status=204)
-    queue = api.soon(path, lambda queue: {"messages", "state"} <= queue.keys())
+    counts = ("messages", "messages_ready", "messages_unacknowledged", "consumers")
+    queue = api.soon(path, lambda queue: {"state", *counts} <= queue.keys())
     shown = {key: queue[key] for key in ("name", "vhost", "durable", "auto_delete", "exclusive")}
     assert shown == {
         "name": "q",
@@ -30,8 +31,7 @@ def test_a_queue_is_made_once_and_seen_as_it_was_declared(api: Api, vhost: str) 
     }
     assert queue["arguments"]["x-max-length"] == 10
     assert (queue["state"], queue["type"]) == ("running", "classic")
-    for key in ("messages", "messages_ready", "messages_unacknowledged", "consumers"):
-        assert queue[key] == 0
+    assert [queue[key] for key in counts] == [0, 0, 0, 0]
     api.delete(path)
     assert api.refused("GET", path) == NOT_THERE
     assert api.refused("DELETE", path) == NOT_THERE
