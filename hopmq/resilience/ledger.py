@@ -107,6 +107,11 @@ class TopologyLedger:
         """Return the bindings of one queue."""
         return self._wanted(self._bindings_to.get(("queue", self._first_name(queue)), ()))
 
+    def bindings_of(self, exchange: str) -> list[Binding]:
+        """Return the bindings from one exchange, and those that lead to it."""
+        to_it = self._bindings_to.get(("exchange", exchange), ())
+        return self._wanted(chain(self._bindings_from.get(exchange, ()), to_it))
+
     def exchange(self, name: str) -> Exchange | None:
         """Return an exchange, if it is to be restored."""
         exchange = self._exchanges.get(name)

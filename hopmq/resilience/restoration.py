@@ -24,6 +24,7 @@ from hopmq.errors import (
 from hopmq.events import ConsumerLost, ConsumerRestored, EntityFailed, QueueRenamed
 from hopmq.resilience.backoff import Backoff
 from hopmq.resilience.ledger import TopologyLedger, WantedQueue
+from hopmq.resilience.missing import MissingTopology
 from hopmq.resilience.patience import Patience
 from hopmq.resilience.reopening import Reopening
 
@@ -56,9 +57,7 @@ class Restoration:
         self._ledger = ledger
         self._backoff = backoff
         self._reopening = reopening
-        self._exchanges: dict[str, Exchange] = {}
-        self._queues: dict[str, WantedQueue] = {}
-        self._bindings: dict[Binding, None] = {}
+        self._missing = MissingTopology(ledger)
         self._refused: set[Consumer] = set()
         self._lost: set[Consumer] = set()
         self._patience = Patience(session.request_timeout)
@@ -69,15 +68,13 @@ class Restoration:
 
     def begin(self) -> None:
         """Miss everything: the link is new."""
-        self._exchanges = {exchange.name: exchange for exchange in self._ledger.exchanges()}
-        self._queues = {queue.name: queue for queue in self._ledger.queues()}
-        self._bindings = dict.fromkeys(self._ledger.bindings())
+        self._missing.add_all()
         self._refused.clear()
         self._reasons.clear()
 
     def miss_consumer(self, consumer: Consumer, error: HopMQError) -> None:
         """Take note that a consumer is lost: its queue may be gone, and its bindings with it."""
-        self._miss_queue(consumer.queue)
+        self._missing.add_queue(consumer.queue)
         self._consumer_lost(consumer, error)
 
     def has_cost(self, channel: Channel, error: ChannelClosed) -> bool:
@@ -123,9 +120,9 @@ class Restoration:
             ConnectionClosed: The link has ended.
         """
         self._woken.clear()
-        await self._each(list(self._exchanges.values()), self._restore_exchange)
-        await self._each(list(self._queues.values()), self._restore_queue)
-        await self._each(list(self._bindings), self._restore_binding)
+        await self._each(list(self._missing.exchanges.values()), self._restore_exchange)
+        await self._each(list(self._missing.queues.values()), self._restore_queue)
+        await self._each(list(self._missing.bindings), self._restore_binding)
         self._give_up_deaf_channels()
         await self._each(self._channels_to_open(), self._reopen)
 
@@ -136,13 +133,7 @@ class Restoration:
             ConnectionClosed: The link has ended.
         """
         await self._restore_consumers()
-        return not (
-            self._exchanges
-            or self._queues
-            or self._bindings
-            or self._session.suspended()
-            or self._missing_consumers()
-        )
+        return not (self._missing or self._session.suspended() or self._missing_consumers())
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -161,26 +152,20 @@ class Restoration:
 
     # --- topology ----------------------------------------------------------------------------
 
-    def _miss_queue(self, name: str) -> None:
-        wanted = self._ledger.queue(name)
-        if wanted is not None:
-            self._queues[wanted.name] = wanted
-            self._bindings.update(dict.fromkeys(self._ledger.bindings_to(name)))
-
     async def _restore_exchange(self, missing: Exchange) -> None:
         exchange = self._ledger.exchange(missing.name)  # perhaps declared anew meanwhile
         if exchange is None:
-            self._exchanges.pop(missing.name, None)  # deleted meanwhile
+            self._missing.exchanges.pop(missing.name, None)  # deleted meanwhile
             return
         request = requests.declare_exchange(exchange)
         asking = self._topology.ask(request, ExchangeMethods.DeclareOk)
         if await self._try(exchange, asking, key=("exchange", exchange.name)) is not None:
-            self._exchanges.pop(exchange.name, None)
+            self._missing.exchanges.pop(exchange.name, None)
 
     async def _restore_queue(self, missing: WantedQueue) -> None:
         wanted = self._ledger.queue(missing.name)
         if wanted is None:
-            self._queues.pop(missing.name, None)
+            self._missing.queues.pop(missing.name, None)
             return
         if wanted.queue.kind == "stream":
             await self._look_for_stream(wanted.name)
@@ -190,7 +175,7 @@ class Restoration:
         )
         if reply is None:
             return
-        self._queues.pop(wanted.name, None)
+        self._missing.queues.pop(wanted.name, None)
         if wanted.is_server_named and reply.queue != wanted.name:
             self._rename(wanted.name, reply.queue)
 
@@ -209,24 +194,26 @@ class Restoration:
 
     def _rename(self, before: str, after: str) -> None:
         for binding in self._ledger.bindings_to(before):
-            self._bindings.pop(binding, None)
+            self._missing.bindings.pop(binding, None)
         self._ledger.renamed(before, after)
-        self._bindings.update(dict.fromkeys(self._ledger.bindings_to(after)))
+        self._missing.bindings.update(dict.fromkeys(self._ledger.bindings_to(after)))
         self._session.lifecycle.tell(
             QueueRenamed(connection=self._session.label, before=before, after=after)
         )
 
     async def _restore_binding(self, binding: Binding) -> None:
         if binding not in self._ledger:
-            self._bindings.pop(binding, None)
+            self._missing.bindings.pop(binding, None)
             return
-        if binding.source in self._exchanges:
+        if binding.source in self._missing.exchanges:
             return  # its exchange is missing still
-        if binding.destination in (self._queues if binding.kind == "queue" else self._exchanges):
+        if binding.destination in (
+            self._missing.queues if binding.kind == "queue" else self._missing.exchanges
+        ):
             return
         asking = self._topology.ask(*requests.bind(binding))
         if await self._try(binding, asking, key=binding) is not None:
-            self._bindings.pop(binding, None)
+            self._missing.bindings.pop(binding, None)
 
     async def _try(
         self, entity: Exchange | Queue | Binding, asking: Awaitable[Any], key: object
@@ -242,6 +229,8 @@ class Restoration:
                 self._session.lifecycle.tell(
                     EntityFailed(connection=self._session.label, entity=entity, error=error)
                 )
+            if isinstance(entity, Binding) and isinstance(error, NotFoundError):
+                self._missing.add_end(entity, queue=_is_absent(error))
             return None
         self._reasons.pop(key, None)
         return reply
@@ -307,7 +296,7 @@ class Restoration:
 
     async def _absent_queues(self, consumers: Iterable[Consumer]) -> set[str]:
         """Ask for queues that were not declared here: consuming from none costs a channel."""
-        absent = set(self._queues)
+        absent = set(self._missing.queues)
         unknown: dict[str, list[Consumer]] = {}
         for consumer in consumers:
             name = self._queue_of(consumer)
@@ -347,7 +336,7 @@ class Restoration:
                 return
             if isinstance(error, NotFoundError):
                 # A queue that is being deleted can still be declared.
-                self._miss_queue(consumer.queue)
+                self._missing.add_queue(consumer.queue)
             self._refused.add(consumer)
             self._consumer_lost(consumer, error)
         except HopMQError as error:

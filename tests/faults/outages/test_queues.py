@@ -69,6 +69,27 @@ async def test_a_queue_that_was_still_being_deleted_is_declared_once_more(
         assert declares.hits == 2
 
 
+async def test_an_exchange_that_was_still_being_deleted_is_declared_once_more(
+    embedded: Broker, faults: Faults
+) -> None:
+    # RabbitMQ agrees to its declare then, and ignores it.
+    async with recovering(embedded.url) as witness:
+        connection = witness.connection
+        await connection.declare(hopmq.Exchange.fanout("ours"), Queue("one"), Queue("other"))
+        await connection.bind("one", "ours")
+        await connection.bind("other", "ours")
+        refused = faults.refuse("Queue.Bind", code=404, nth=2)
+        await embedded.restart(keep=False)
+        await soon(refused.happened())
+        vhost = embedded.state.vhosts["/"]
+        vhost.delete_exchange(vhost.exchanges["ours"])
+        await soon(recovery_at_rest(connection))
+        channel = await connection.channel()
+        await channel.publish(b"both", exchange="ours", mandatory=True)
+        for queue in ("one", "other"):
+            assert await soon(channel.get(queue, no_ack=True)) is not None
+
+
 async def test_a_queue_of_others_is_looked_for_until_it_is_back(
     embedded: Broker, faults: Faults
 ) -> None:
