@@ -210,6 +210,7 @@ async def test_frames_behind_a_broken_rule_are_ignored(ends: Ends) -> None:
     assert type(reason) is UnexpectedFrameError
     with pytest.raises(UnexpectedFrameError):
         await soon(anext(consumer))
+    await soon(ends.peer.lost)
     assert ends.peer.seen.count("Connection.Close") == 1
 
 
