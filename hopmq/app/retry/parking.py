@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeAlias
 from weakref import WeakValueDictionary
 
@@ -16,7 +16,7 @@ from hopmq.client.channel import Channel
 from hopmq.client.consumer import Consumer
 from hopmq.client.message import Message
 from hopmq.entities import Exchange, Queue, name_of
-from hopmq.errors import ResourceLockedError, UsageError
+from hopmq.errors import HopMQError, ResourceLockedError, UsageError
 
 _Messages: TypeAlias = list[Message]
 _Looks: TypeAlias = list[_Messages]
@@ -194,8 +194,12 @@ class Parking:
             taken: _Looks = []
             try:
                 yield self._taking(channel, taken, min(limit, await self.count()))
-                await self._take_all_that_came_back(channel, taken)
-                await self._return_in_order(taken)
+            except Exception:
+                with suppress(HopMQError):  # what went wrong before is told
+                    await self._put_back(channel, taken)
+                raise
+            else:
+                await self._put_back(channel, taken)
             finally:
                 for portion in _portions(taken):
                     _give_back(portion)
@@ -210,6 +214,11 @@ class Parking:
                 return
             limit -= len(look)
             yield look
+
+    async def _put_back(self, channel: Channel, taken: _Looks) -> None:
+        """Give back what was not settled to its place, and return when it is there."""
+        await self._take_all_that_came_back(channel, taken)
+        await self._return_in_order(taken)
 
     async def _take_all_that_came_back(self, channel: Channel, taken: _Looks) -> None:
         """Take what earlier looks have given back, to the last one.

@@ -9,7 +9,7 @@ import pytest
 
 import hopmq
 from app.retry.work import Work, always
-from hopmq import Pool, Queue
+from hopmq import Message, Pool, Queue
 from hopmq.app import retry
 from hopmq.app.header_names import ATTEMPTS, ERROR, EXCHANGE, FIRST_FAILED, PARKED_ID, QUEUE, REASON
 from hopmq.app.retry import Park, Parking, Retry
@@ -249,6 +249,20 @@ async def test_what_was_requeued_is_parked_no_more_when_another_copy_is_not_stor
         await pool.delete_exchange(exchange)
 
 
+async def test_what_was_not_requeued_is_there_when_that_is_told(
+    real_work: Work, name: str, amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await park(real_work, b"1", b"2")
+    orders = await real_work.pool.declare_exchange(f"{name}-orders", "topic")
+    async with Lagging(amqp_url) as pool:
+        monkeypatch.setattr(retry.parking, "_give_back", pool.give_back)
+        parking = Parking(pool, real_work.queue, exchange=orders)
+        with pytest.raises(PublishReturnedError):
+            await parking.requeue_all()
+        assert [each.body for each in await parking.list()] == [b"1", b"2"]
+    await real_work.pool.delete_exchange(orders)
+
+
 async def test_a_handlers_own_reason_is_kept(real_work: Work) -> None:
     error = Park("sold out")
     error.__cause__ = KeyError("item")  # as `raise Park("sold out") from ...` does
@@ -266,6 +280,25 @@ class Overcounting(Pool):
         """See `Pool`."""
         info = await super().declare_queue(queue, passive=passive)
         return replace(info, message_count=info.message_count + 1)
+
+
+class Lagging(Pool):
+    """Tells of no message for a while after some have gone back, as of a queue on a slow disk."""
+
+    asks_in_vain = 0
+
+    def give_back(self, portion: list[Message]) -> None:
+        """See `hopmq.app.retry.parking`."""
+        portion[-1].nack(multiple=True)
+        self.asks_in_vain = 3
+
+    async def declare_queue(self, queue: Queue | str, *, passive: bool = False) -> QueueInfo:
+        """See `Pool`."""
+        info = await super().declare_queue(queue, passive=passive)
+        if not passive or not self.asks_in_vain:
+            return info
+        self.asks_in_vain -= 1
+        return replace(info, message_count=0)
 
 
 async def until_there_are(parking: Parking, count: int) -> None:
