@@ -1,6 +1,12 @@
 # What a decoder returns; the fields and their order are those of hopmq.wire.events.
 
 
+cdef inline int64_t octets_of(Content content) except -1:
+    if content.body is None or content.raw_properties is None:
+        raise TypeError("a message without a body or properties")
+    return PyBytes_GET_SIZE(content.body) + PyBytes_GET_SIZE(content.raw_properties)
+
+
 cdef class Content:
     """A message with its body and properties; `context` is free for upper layers."""
 
@@ -33,9 +39,7 @@ cdef class Content:
 
     def octets(self):
         """Return the size of body and properties."""
-        if self.body is None or self.raw_properties is None:
-            raise TypeError("a message without a body or properties")
-        return PyBytes_GET_SIZE(self.body) + PyBytes_GET_SIZE(self.raw_properties)
+        return octets_of(self)
 
     @property
     def properties(self):

@@ -8,6 +8,8 @@ from hopmq.core.connection import ConnectionCore
 from hopmq.core.dispatch import Dispatch
 from hopmq.core.pending import Pending as Pending
 from hopmq.core.pending import Receipt as Receipt
+from hopmq.core.unread import Unread as Unread
+from hopmq.core.unread import UnreadBytes as UnreadBytes
 from hopmq.wire.decode_values import decode_table as decode_table
 from hopmq.wire.decoder import Decoder as Decoder
 from hopmq.wire.encode_values import encode_table as encode_table

@@ -44,12 +44,13 @@ from hopmq.wire.limits import DEFAULT_MAX_MESSAGE_SIZE as _DEFAULT_MAX_MESSAGE_S
 from hopmq.wire.limits import FRAME_MIN_SIZE as _FRAME_MIN_SIZE
 from hopmq.wire.limits import MAX_CHANNEL as _MAX_CHANNEL
 from hopmq.wire.limits import BODY_BY_REFERENCE, INCOMPLETE_MESSAGES, TABLE_DEPTH
+from hopmq.wire.limits import UNREAD_OVERHEAD as _UNREAD_OVERHEAD
 from hopmq.wire.methods import PLANS, plan_of
 from hopmq.wire.properties import PROPERTY_NAMES, Properties
 
 import_datetime()
 
-CODEC_VERSION = 6
+CODEC_VERSION = 7
 HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 
@@ -60,6 +61,7 @@ cdef type TIMESTAMP = Timestamp
 cdef type PROPERTIES = Properties
 cdef int DEPTH_LIMIT = TABLE_DEPTH
 cdef Py_ssize_t REFERENCE_SIZE = BODY_BY_REFERENCE
+cdef int64_t UNREAD_OVERHEAD = _UNREAD_OVERHEAD
 cdef bytes NO_PROPERTIES = b"\x00\x00"
 
 cdef enum:
@@ -87,4 +89,5 @@ include "_buffer.pxi"
 include "_assembly.pxi"
 include "_decoder.pxi"
 include "_confirms.pxi"
+include "_unread.pxi"
 include "_batches.pxi"

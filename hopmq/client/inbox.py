@@ -3,12 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from hopmq.client.message import Message
-
-_EACH: Final = 256
-"""What a message takes beside its body and properties: without it, empty ones were no burden."""
+from hopmq.core.unread import Unread, UnreadBytes
+from hopmq.wire.limits import UNREAD_OVERHEAD
 
 
 class Reading(Protocol):
@@ -28,7 +27,7 @@ class Reading(Protocol):
         """Write what those who were just woken will have to send."""
 
 
-class ReadingBudget:
+class ReadingBudget(UnreadBytes):
     """Bound the bytes of messages that wait unread on one connection, with all they take here.
 
     Above `limit` the socket is not read, so that the broker and the network hold the rest. While
@@ -38,24 +37,22 @@ class ReadingBudget:
 
     HARD_FACTOR = 8
 
-    __slots__ = ("_reading", "limit", "paused", "unread")
+    __slots__ = ("_reading",)
 
     def __init__(self, limit: int, reading: Reading) -> None:
         """Start with nothing unread."""
-        self.limit: int = limit
-        self.unread: int = 0
-        self.paused: bool = False
+        super().__init__(limit)
         self._reading = reading
 
     def add(self, message: Message) -> None:
         """Count a message that arrived."""
-        self.unread += message.octets() + _EACH
+        self.unread += message.octets() + UNREAD_OVERHEAD
         if self.unread > self.limit:
             self.overrun()
 
     def remove(self, message: Message) -> None:
         """Count a message that was taken."""
-        self.unread -= message.octets() + _EACH
+        self.unread -= message.octets() + UNREAD_OVERHEAD
         if self.paused:
             self.eased()
 
@@ -90,46 +87,26 @@ class ReadingBudget:
         self._reading.pause_reading()
 
 
-class Inbox:
+class Inbox(Unread):
     """A queue of messages with any number of readers and an end.
 
     A cancelled `get` loses nothing: a message leaves the queue in the same step in which its
     reader gets it.
     """
 
-    __slots__ = ("_budget", "_end", "_messages", "_readers", "on_first")
+    __slots__ = ("_end", "_readers", "_reading")
 
     def __init__(self, budget: ReadingBudget) -> None:
         """Count unread bytes on `budget`."""
-        # An empty deque has room for 64: those who wait for nothing go without.
-        self._messages: deque[Message] | None = None
+        super().__init__(budget)
+        self._reading = budget
         self._readers: deque[asyncio.Future[None]] | None = None
-        self.on_first: Callable[[], None] | None = None
-        self._budget = budget
         self._end: Callable[[], BaseException] | None = None
-
-    def __len__(self) -> int:
-        """Return how many messages wait."""
-        return len(self._messages or ())
 
     @property
     def is_finished(self) -> bool:
         """Whether it is closed, and empty."""
-        return self._end is not None and not self._messages
-
-    def put(self, message: Message) -> None:
-        """Add a message and wake one reader."""
-        messages = self._messages
-        if messages is None:
-            messages = self._begin()
-        messages.append(message)
-        budget = self._budget
-        budget.unread += message.octets() + _EACH
-        if budget.unread > budget.limit:
-            budget.overrun()
-        if self._readers:
-            self._wake_one()
-            budget.reader_woken()
+        return self._end is not None and not self
 
     async def get(self) -> Message:
         """Take the oldest message; wait for one if there is none.
@@ -137,66 +114,50 @@ class Inbox:
         Raises:
             Whatever `close` was given, once the queue is empty.
         """
-        while (message := self.take()) is None:
+        while True:
+            message: Message | None = self.take()
+            if message is not None:
+                return message
             if self._end is not None:
                 raise self._end()
             await self._wait()
-        return message
-
-    def take(self) -> Message | None:
-        """Take the oldest message, if there is one."""
-        messages = self._messages
-        if not messages:
-            return None
-        message = messages.popleft()
-        budget = self._budget
-        budget.unread -= message.octets() + _EACH
-        if budget.paused:
-            budget.eased()
-        return message
 
     def close(self, end: Callable[[], BaseException]) -> None:
         """Let readers finish what is there, then raise `end()`."""
         if self._end is None:
             self._end = end
+            self.on_first = None
         while self._readers:
             self._wake_one()
-
-    def take_all(self) -> list[Message]:
-        """Empty the queue and return what nobody has read."""
-        left = list(self._messages or ())
-        if self._messages is not None:
-            self._messages.clear()
-        for message in left:
-            self._budget.remove(message)
-        return left
-
-    def _begin(self) -> deque[Message]:
-        """Make room for messages, and tell those who shall read them that there will be one."""
-        messages: deque[Message] = deque()
-        self._messages = messages
-        if self.on_first is not None and self._end is None:
-            self.on_first()
-        return messages
 
     async def _wait(self) -> None:
         reader = asyncio.get_running_loop().create_future()
         if self._readers is None:
             self._readers = deque()
         self._readers.append(reader)
+        self.on_awaited = self._wake_for_message
         try:
             await reader
         except asyncio.CancelledError:
-            if reader.done() and not reader.cancelled() and self._messages:
+            if reader.done() and not reader.cancelled() and self:
                 self._wake_one()
             raise
         finally:
             if not reader.done() or reader.cancelled():
                 self._readers = deque(other for other in self._readers if other is not reader)
+            if not self._readers:
+                self.on_awaited = None
+
+    def _wake_for_message(self) -> None:
+        self._wake_one()
+        self._reading.reader_woken()
 
     def _wake_one(self) -> None:
-        while self._readers:
-            reader = self._readers.popleft()
+        readers = self._readers
+        while readers:
+            reader = readers.popleft()
             if not reader.done():
                 reader.set_result(None)
-                return
+                break
+        if not readers:
+            self.on_awaited = None

@@ -27,3 +27,6 @@ TABLE_DEPTH: Final = 64
 
 BODY_BY_REFERENCE: Final = 16_384
 """Bodies of at least this many bytes are handed to the transport without being copied."""
+
+UNREAD_OVERHEAD: Final = 256
+"""Bytes that an unread message counts beside body and properties: without it, empty ones were no burden."""

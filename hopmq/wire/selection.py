@@ -17,7 +17,7 @@ from hopmq.wire.codec import PURE, Codec
 NO_EXTENSIONS: Final = "HOPMQ_NO_EXTENSIONS"
 REQUIRE_EXTENSIONS: Final = "HOPMQ_REQUIRE_EXTENSIONS"
 
-CODEC_VERSION: Final = 6
+CODEC_VERSION: Final = 7
 """Raised with every change to the codecs' common surface; a compiled module with another is
 left from an older build."""
 

@@ -1,7 +1,7 @@
 """The topic exchange against RabbitMQ's rules, a naive matcher and hostile patterns."""
 
 from functools import cache
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import given, strategies as st
@@ -138,9 +138,9 @@ def test_a_hostile_pattern_costs_no_more_than_words_times_nodes(pattern: str) ->
     router = TopicRouter(ANY_NUMBER)
     router.bind(binding(Place("q"), pattern))
     key = ".".join(["a"] * 120)
-    started = perf_counter()
+    started = thread_time()
     routed(router, key)
-    assert perf_counter() - started < 1.0  # following each way by itself would take years
+    assert thread_time() - started < 1.0  # following each way by itself would take years
 
 
 def test_since_4_3_a_pattern_has_two_hashes_at_most() -> None:
