@@ -14,6 +14,7 @@ from hopmq.app.errors import DeliveryLimitError, PayloadError
 from hopmq.app.retry import Failures, Postpone, RetryAfter, Verdict
 from hopmq.app.running.rests import Rests
 from hopmq.client.message import Message
+from hopmq.errors import HopMQError
 
 logger: logging.Logger = logging.getLogger("hopmq.app")
 
@@ -40,6 +41,7 @@ class Handling:
         "_consumer",
         "_decode",
         "_failures",
+        "_has_told",
         "_in_place",
         "_rests",
         "_retry",
@@ -71,6 +73,7 @@ class Handling:
         self._in_place = in_place
         self._rests = rests
         self._clock = clock
+        self._has_told = False
 
     async def one(self, message: Message) -> None:
         """Handle one message; raise nothing but the worker's own cancellation."""
@@ -91,7 +94,7 @@ class Handling:
         """Make the attempts that are made here; False where the last has failed and is settled."""
         while True:
             try:
-                await self._call(context)
+                result = await self._call(context)
             except PROGRAM_ENDS:
                 raise
             except BaseException as error:
@@ -108,6 +111,8 @@ class Handling:
                 if not isinstance(error, Postpone):
                     context.retried += 1
             else:
+                if result is not None and not self._has_told:
+                    self._tell_of_request(message)
                 return True
 
     async def many(self, messages: list[Message]) -> None:
@@ -186,6 +191,20 @@ class Handling:
                 self._consumer.name,
             )
         return is_lost
+
+    def _tell_of_request(self, message: Message) -> None:
+        """Say once that somebody waits for what the handler returns, and does not get it."""
+        try:
+            is_request = message.reply_to is not None
+        except HopMQError:
+            return  # its properties cannot be read, and the handler did without
+        if is_request:
+            self._has_told = True
+            logger.warning(
+                "consumer %r: a request waits for an answer, and a consumer gives none; declare "
+                "its handler with `@app.endpoint`",
+                self._consumer.name,
+            )
 
     def _context(self, messages: Sequence[Message]) -> ConsumeContext:
         return ConsumeContext(messages, self._consumer, self._app)

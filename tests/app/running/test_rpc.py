@@ -181,3 +181,35 @@ async def test_an_answer_that_the_broker_does_not_take_is_told_to_the_caller(
     (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
     assert record.exc_info is not None
     assert "message size 1001 is larger" in str(record.exc_info[1])
+
+
+async def test_a_consumer_that_is_asked_says_once_that_it_does_not_answer(
+    amqp_url: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = App(amqp_url)
+    asked = asyncio.Semaphore(0)
+
+    @app.consumer(name)
+    async def quote(order: Order) -> Quote | None:
+        asked.release()
+        return Quote(1.5) if order.id else None
+
+    def warnings() -> list[str]:
+        return [each for each in caplog.messages if "a request waits for an answer" in each]
+
+    async with app, asyncio.timeout(20):
+        for number in (1, 0):
+            await app.publish(Order(number), routing_key=name)
+            await asked.acquire()
+        assert not warnings()  # the second has begun, so that the first has ended
+        requests = [
+            asyncio.create_task(app.request(name, Order(number), returns=Quote, timeout=20))
+            for number in (0, 1, 2)
+        ]
+        for _ in requests:
+            await asked.acquire()
+        for request in requests:
+            request.cancel()
+        await asyncio.wait(requests)
+    (warning,) = warnings()
+    assert "@app.endpoint" in warning
