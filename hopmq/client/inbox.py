@@ -39,6 +39,9 @@ class ReadingBudget(UnreadBytes):
 
     __slots__ = ("_reading",)
 
+    unread: int
+    paused: bool
+
     def __init__(self, limit: int, reading: Reading) -> None:
         """Start with nothing unread."""
         super().__init__(limit)
@@ -95,6 +98,9 @@ class Inbox(Unread):
     """
 
     __slots__ = ("_end", "_readers", "_reading")
+
+    on_first: Callable[[], None] | None
+    on_awaited: Callable[[], None] | None
 
     def __init__(self, budget: ReadingBudget) -> None:
         """Count unread bytes on `budget`."""
