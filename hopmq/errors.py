@@ -419,6 +419,9 @@ class PublishError(HopMQError):
 class PublishReturnedError(PublishError):
     """The message was `mandatory` and no queue took it.
 
+    One that had been sent before (`on_disconnect="resend"`) is not `retry_safe`: it may have
+    arrived then.
+
     Attributes:
         reply_code: 312 (no route) or 313 (no consumers).
         reply_text: The broker's words.

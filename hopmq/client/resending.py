@@ -7,9 +7,9 @@ from itertools import count
 from typing import Final, TypeAlias
 
 from hopmq.client.outcome import PublishHandle, unknown
-from hopmq.errors import HopMQError
+from hopmq.errors import HopMQError, PublishReturnedError
 from hopmq.typedefs import Body
-from hopmq.wire import Properties
+from hopmq.wire import Properties, Returned
 
 Content: TypeAlias = tuple[str, str, bool, Properties | bytes, Body]
 """Exchange, routing key, mandatory, properties and body."""
@@ -50,6 +50,12 @@ class LastingHandle(PublishHandle):
         self._lost_by = error
         self.resent = True
         self._take_back(self)
+
+    def returned(self, message: Returned) -> None:
+        """Remember that the message came back; what was sent before may have arrived."""
+        super().returned(message)
+        if self.resent and isinstance(self._error, PublishReturnedError):
+            self._error.retry_safe = False
 
     def refused(self, error: HopMQError) -> None:
         """End without having been sent again; as unknown, if it was sent before."""

@@ -192,6 +192,25 @@ async def test_what_came_back_is_returned_and_not_sent_again(
     assert await drained(judge, "q") == [b"somewhere"]
 
 
+async def test_what_comes_back_when_it_is_sent_again_may_have_arrived_before(
+    connection: Connection, way: FaultProxy, faults: Faults, judge: Channel
+) -> None:
+    channel = await connection.channel(on_disconnect="resend")
+    await judge.declare_queue("passing")
+    with faults.withhold_confirms() as withheld:
+        publish = start(channel.publish(b"", routing_key="passing", mandatory=True))
+        await withheld.happened()
+        with way.refuse_connections():
+            await lose(connection, way)
+            await judge.delete_queue("passing")
+    with pytest.raises(PublishReturnedError) as returned:
+        await publish
+    assert not returned.value.retry_safe
+    with pytest.raises(PublishReturnedError) as returned:
+        await channel.publish(b"", routing_key="passing", mandatory=True)
+    assert returned.value.retry_safe
+
+
 async def test_without_confirms_what_is_held_goes_later(
     connection: Connection, way: FaultProxy, judge: Channel
 ) -> None:
