@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from hopmq.client.outcome import PublishHandle
-from hopmq.client.publishing import END, Alike, Publishing
+from hopmq.client.publishing import Publishing
+from hopmq.client.run import END, Alike
 from hopmq.client.session import Session
 from hopmq.client.window import size_of
 from hopmq.core.pending import Receipt

@@ -118,14 +118,14 @@ class PublishOperations:
         if handle is None:
             handle = publishing.hold(exchange, routing_key, mandatory, encodable, body, timeout)
         session = self._session
-        if session.budget.paused:
-            session.budget.awaiting()
         try:
             if session.flushed_early:
                 # Without confirms nothing else would let other tasks run.
                 session.flushed_early = False
                 await asyncio.sleep(0)
             if not handle.done():
+                if session.budget.paused:
+                    session.budget.awaiting()
                 await handle.waiter()
         except asyncio.CancelledError:
             publishing.withdraw(handle)

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from hopmq.client.carrier import Carrier
 from hopmq.client.outcome import HANDED_OVER, PublishHandle
 from hopmq.client.resending import Content, LastingHandle, MessageIds
+from hopmq.client.run import END, FLUSH_AT, Alike, Run
 from hopmq.client.window import Window, size_of
 from hopmq.core.channel import RETURN_TOKEN, ChannelCore
 from hopmq.core.states import CHANNEL_OPEN
@@ -27,19 +28,10 @@ from hopmq.wire import Properties
 OnDisconnect: TypeAlias = Literal["wait", "raise", "resend"]
 """What a publish does while the connection recovers; see `connect`."""
 
-_FLUSH_AT: Final = 256 * 1024
-"""Bytes after which what is written in one turn of the loop is not gathered any longer."""
-
 PERSISTENT_ONLY: Final = b"\x10\x00\x02"
 """An encoded property list that holds delivery mode 2 and nothing else."""
 
 _Held: TypeAlias = tuple[PublishHandle, Content]
-
-Alike: TypeAlias = tuple[str, str, bool, Properties | bytes]
-"""Exchange, routing key, mandatory and properties: what messages of one kind share."""
-
-END: Final = object()
-"""In place of a body: there are no more."""
 
 
 class Publishing:
@@ -140,7 +132,7 @@ class Publishing:
         else:
             handle.confirmed()
         carrier = self._carrier
-        if carrier.core.out_size > _FLUSH_AT:
+        if carrier.core.out_size > FLUSH_AT:
             carrier.flush_early()
         return handle
 
@@ -160,28 +152,12 @@ class Publishing:
         Returns:
             The first that was not written, or `END`.
         """
-        channel, window = self._channel, self._window
-        confirms = channel.confirms
-        exchange, routing_key, mandatory, properties = content
-        if mandatory or confirms is None or self._ids is not None or last.done():
+        run = Run(self._channel, self._carrier.core, content, bodies, handles)
+        if last is HANDED_OVER:
+            return run.hand_over()
+        if self._ids is not None or content[2] or last.done():
             return next(bodies, END)
-        core, publish, begun = self._carrier.core, channel.publish, last.begun
-        room = window.messages - len(confirms)
-        free = window.size - confirms.outstanding_bytes
-        for body in bodies:
-            size = len(body) if type(body) is bytes else size_of(body)
-            if room <= 0 or size > free or core.out_size > _FLUSH_AT:
-                return body
-            handle = PublishHandle(size, begun, timeout)
-            try:
-                tag = publish(handle, exchange, routing_key, False, properties, body)
-            except EncodeError:
-                return body
-            handle.delivery_tag = tag
-            handles.append(handle)
-            room -= 1
-            free -= size
-        return END
+        return run.write(self._window, last.begun, timeout)
 
     def hold(
         self,
@@ -339,7 +315,7 @@ class Publishing:
         handle.delivery_tag = tag
         if not tag:
             handle.confirmed()
-        if self._carrier.core.out_size > _FLUSH_AT:
+        if self._carrier.core.out_size > FLUSH_AT:
             self._carrier.flush_early()
 
     def _watch_room(self) -> None:

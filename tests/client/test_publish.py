@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from client.conftest import Tap
-from client.waiting import bodies, ready
+from client.waiting import bodies, ready, until_ready
 from hopmq import (
     Channel,
     Connection,
@@ -335,13 +335,18 @@ async def test_publish_many_reads_no_further_than_there_is_room(
         assert furthest == 100
 
 
-async def test_publish_many_tells_every_outcome_in_order(channel: Channel, queue: str) -> None:
+@pytest.mark.parametrize("confirms", [True, False])
+async def test_publish_many_tells_every_outcome_in_order(
+    connection: Connection, queue: str, confirms: bool
+) -> None:
     many: list[Any] = [b"1", "text", b"3", None, b"5"]
-    with pytest.raises(PublishManyError, match="2 of 5") as caught:
-        await channel.publish_many(many, routing_key=queue)
-    kinds = [type(outcome) for outcome in caught.value.outcomes]
-    assert kinds == [Receipt, EncodeError, Receipt, EncodeError, Receipt]
-    assert await bodies(channel, queue) == [b"1", b"3", b"5"]
+    async with connection.channel(confirms=confirms) as channel:
+        with pytest.raises(PublishManyError, match="2 of 5") as caught:
+            await channel.publish_many(many, routing_key=queue)
+        kinds = [type(outcome) for outcome in caught.value.outcomes]
+        assert kinds == [Receipt, EncodeError, Receipt, EncodeError, Receipt]
+        await until_ready(channel, queue, 3)
+        assert await bodies(channel, queue) == [b"1", b"3", b"5"]
 
 
 async def test_an_error_of_the_iterable_passes_through(channel: Channel, queue: str) -> None:

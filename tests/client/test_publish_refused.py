@@ -101,6 +101,13 @@ async def test_returns_without_confirms_go_to_on_return(connection: Connection) 
     assert message.properties == properties
 
 
+async def test_each_of_a_row_without_confirms_is_returned(connection: Connection) -> None:
+    returned: asyncio.Queue[Returned] = asyncio.Queue()
+    async with connection.channel(confirms=False, on_return=returned.put_nowait) as channel:
+        await channel.publish_many([b"1", b"2", b"3"], routing_key="nowhere", mandatory=True)
+        assert [(await returned.get()).body for _ in range(3)] == [b"1", b"2", b"3"]
+
+
 async def test_a_return_that_nobody_takes_is_logged(
     connection: Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
