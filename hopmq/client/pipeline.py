@@ -69,10 +69,10 @@ class Pipeline:
                 # Without confirms nothing else would let the loop write.
                 session.flushed_early = False
                 await asyncio.sleep(0)
-            if has_runs and handle is not None:
+            elif has_runs and handle is not None:
                 body = write_run(handle, content, timeout, rest, handles)
-            else:
-                body = next(rest, END)
+                continue
+            body = next(rest, END)
 
     async def _publish_later(self, body: Body) -> None:
         """Wait for room and write the next message, or leave it as the one that is held."""

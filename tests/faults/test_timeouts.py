@@ -151,11 +151,12 @@ async def test_an_unanswered_connection_close_is_bounded(server: ScriptedServer)
     await soon(peer.lost)
 
 
+@pytest.mark.parametrize("confirms", [False, True])
 async def test_closing_towards_a_peer_that_reads_nothing_is_bounded(
-    server: ScriptedServer,
+    server: ScriptedServer, confirms: bool
 ) -> None:
     connection, peer = await soon(server.connect())
-    channel = await soon(connection.channel(confirms=False))
+    channel = await soon(connection.channel(confirms=confirms))
     peer.transport.pause_reading()
     publishing = start(channel.publish_many([bytes(1024 * 1024)] * 64, routing_key="q"))
     while not connection._session.link.write_paused:
